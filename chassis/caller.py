@@ -1,6 +1,6 @@
 """Who calls: read from a verified token, kept for the length of the call."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -69,7 +69,7 @@ def current_request_id() -> str:
 
 
 @contextmanager
-def calling(caller: Caller | None, request_id: str) -> Iterator[None]:
+def calling(caller: Caller | None, request_id: str) -> Generator[None]:
     """Sets who calls for the code inside. For the interceptor and for tests."""
     before = _caller.set(caller), _request_id.set(request_id)
     try:
