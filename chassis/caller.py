@@ -32,7 +32,7 @@ PUBLIC: frozenset[Role] = frozenset()
 
 @dataclass(frozen=True)
 class Caller:
-    """A staff member with his session, or a service (`staff_id` is then the issuer, `branch_id` and `session_id` empty)."""
+    """A staff member with his session, or a service: `staff_id` is then the issuer, the other ids are empty."""
 
     staff_id: str
     branch_id: str
@@ -49,6 +49,9 @@ class Caller:
 
 _caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
+# When the call being served must be answered, on the clock of `clock.monotonic_seconds`; None outside a call and in
+# streams without a deadline. Channels give outgoing calls what is left of it.
+call_deadline: ContextVar[float | None] = ContextVar("call_deadline", default=None)
 
 
 def current_caller() -> Caller:
@@ -66,6 +69,13 @@ def caller_or_none() -> Caller | None:
 def current_request_id() -> str:
     """The id of the request being served; empty outside a call."""
     return _request_id.get()
+
+
+def enter_call(caller: Caller | None, request_id: str, deadline: float | None) -> None:
+    """Sets who calls for the rest of the running task. For the interceptors: each RPC is a task of its own."""
+    _caller.set(caller)
+    _request_id.set(request_id)
+    call_deadline.set(deadline)
 
 
 @contextmanager
