@@ -1,0 +1,128 @@
+"""The door to a service's database: transactions that nobody inside can commit, reads without a transaction."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import asyncpg
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from chassis.errors import Kind, Refused
+
+T = TypeVar("T")
+
+# Deadlock and serialisation failure: PostgreSQL rolled back one of several who were all right.
+_REPEATABLE = frozenset({"40P01", "40001"})
+_ATTEMPTS_MAX = 3
+_POOL_WAIT_SECONDS = 5.0
+_CONNECT_SECONDS = 5.0
+
+
+class Database:
+    """A service's database: a pool of `pool` connections and at most `overflow` more for a burst.
+
+    Refuses with UNAVAILABLE when no connection is to be had, so that callers may try another instance.
+    """
+
+    def __init__(
+        self, url: str, password: str | None = None, application: str = "", pool: int = 8, overflow: int = 4
+    ) -> None:
+        self._url = connection_url(url, password)
+        self._arguments = {
+            "timeout": _CONNECT_SECONDS,
+            "server_settings": {"application_name": application or "banyan", "jit": "off", "timezone": "UTC"},
+        }
+        self._pooled = create_async_engine(
+            self._url,
+            pool_size=pool,
+            max_overflow=overflow,
+            pool_timeout=_POOL_WAIT_SECONDS,
+            pool_use_lifo=True,
+            connect_args=self._arguments,
+        )
+        self._reading = self._pooled.execution_options(isolation_level="AUTOCOMMIT")
+        self._single = create_async_engine(
+            self._url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=self._arguments
+        )
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[AsyncConnection]:
+        """A transaction: committed at the end of the block, rolled back if the block raises."""
+        async with _connected(self._pooled) as connection, connection.begin():
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[AsyncConnection]:
+        """A connection whose every statement stands alone, which nearly halves the cost of a single read."""
+        async with _connected(self._reading) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncGenerator[AsyncConnection]:
+        """A connection outside the pool, for long work: its statements stand alone.
+
+        Its session's locks and temporary tables end with the block.
+        """
+        async with _connected(self._single) as connection:
+            yield connection
+
+    async def repeat(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Runs a whole use case in a transaction, up to three times if PostgreSQL breaks a deadlock with it."""
+        for attempt in range(1, _ATTEMPTS_MAX):
+            try:
+                async with self.begin() as tx:
+                    return await work(tx)
+            except (DBAPIError, asyncpg.PostgresError) as error:
+                if not is_repeatable(error):
+                    raise
+                await pause_before_repeat(attempt)
+        async with self.begin() as tx:
+            return await work(tx)
+
+    async def close(self) -> None:
+        """Closes the pool; what still runs on it is rolled back."""
+        await self._pooled.dispose()
+        await self._single.dispose()
+
+
+def connection_url(url: str, password: str | None) -> URL:
+    """The URL with the password that came from a file, if one did."""
+    parsed = make_url(url)
+    return parsed.set(password=password) if password else parsed
+
+
+def sqlstate(error: BaseException) -> str:
+    """PostgreSQL's code of an error, whether SQLAlchemy wrapped it or the driver raised it (COPY); else empty."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return str(getattr(origin, "sqlstate", None) or "")
+
+
+def is_repeatable(error: BaseException) -> bool:
+    """Says whether the same transaction may succeed if it is simply run again."""
+    return sqlstate(error) in _REPEATABLE
+
+
+async def pause_before_repeat(attempt: int) -> None:
+    """Waits some milliseconds, by chance: two that met in a deadlock would meet again."""
+    await asyncio.sleep((5 + secrets.randbelow(20)) * 2**attempt / 1000)
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
+    connection = engine.connect()
+    try:
+        await connection.start()
+    except PoolTimeoutError as error:
+        raise Refused(Kind.UNAVAILABLE, "DATABASE_BUSY", "all connections to the database are in use") from error
+    except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
+        raise Refused(Kind.UNAVAILABLE, "DATABASE_UNREACHABLE", "the database cannot be reached") from error
+    try:
+        yield connection
+    finally:
+        await connection.close()
