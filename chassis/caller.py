@@ -49,9 +49,6 @@ class Caller:
 
 _caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
-# When the call being served must be answered, on the clock of `clock.monotonic_seconds`; None outside a call and in
-# streams without a deadline. Channels give outgoing calls what is left of it.
-call_deadline: ContextVar[float | None] = ContextVar("call_deadline", default=None)
 
 
 def current_caller() -> Caller:
@@ -71,11 +68,10 @@ def current_request_id() -> str:
     return _request_id.get()
 
 
-def enter_call(caller: Caller | None, request_id: str, deadline: float | None) -> None:
+def enter_call(caller: Caller | None, request_id: str) -> None:
     """Sets who calls for the rest of the running task. For the interceptors: each RPC is a task of its own."""
     _caller.set(caller)
     _request_id.set(request_id)
-    call_deadline.set(deadline)
 
 
 @contextmanager
