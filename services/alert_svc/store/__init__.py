@@ -1,0 +1,1 @@
+"""Transactions, alerts and what was followed of other services, in PostgreSQL."""

@@ -1,0 +1,1 @@
+"""What happens when transactions arrive and when alerts are asked for."""
