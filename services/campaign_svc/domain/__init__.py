@@ -1,0 +1,1 @@
+"""What a contact is, and which may be recorded."""

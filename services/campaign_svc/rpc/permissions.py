@@ -1,0 +1,24 @@
+"""Who may call what of campaign_svc. Of whom he then sees contacts is decided per customer."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from chassis.caller import ANY_ROLE, Role
+
+_OWNERS = frozenset({Role.BRANCH_HEAD, Role.MANAGER, Role.PRIVATE_MANAGER, Role.SERVICE})
+_IMPORTERS = frozenset({Role.SERVICE})
+
+ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
+    {
+        "/banyan.campaign.v1.ContactService/RecordContact": _OWNERS,
+        "/banyan.campaign.v1.ContactService/GetContact": _OWNERS,
+        "/banyan.campaign.v1.ContactService/ListContacts": _OWNERS,
+        "/banyan.campaign.v1.ProductService/GetProduct": ANY_ROLE,
+        "/banyan.campaign.v1.ProductService/ListProducts": ANY_ROLE,
+        "/banyan.campaign.v1.ImportService/ImportRows": _IMPORTERS,
+        "/banyan.campaign.v1.OperationService/GetOperation": ANY_ROLE,
+        "/banyan.campaign.v1.OperationService/ListOperations": ANY_ROLE,
+        "/banyan.campaign.v1.OperationService/CancelOperation": ANY_ROLE,
+        "/banyan.campaign.v1.OperationService/WaitOperation": ANY_ROLE,
+    }
+)

@@ -1,0 +1,1 @@
+"""Products, contacts and what was followed of other services, in PostgreSQL."""

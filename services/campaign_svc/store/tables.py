@@ -1,0 +1,67 @@
+"""The tables of campaign_svc. Seen by its own store only; the migrations say what they are made of to the letter."""
+
+from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text
+
+from chassis.sql.tables import chassis_tables
+
+metadata = MetaData()
+chassis = chassis_tables(metadata)
+
+products = Table(
+    "products",
+    metadata,
+    Column("product_id", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("update_time", DateTime(timezone=True), nullable=False),
+)
+
+# Range-partitioned by contact_time.
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("contact_time", DateTime(timezone=True), primary_key=True),
+    Column("contact_id", Text, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("message_class", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("product_id", Text),
+    Column("campaign_id", Text),
+    Column("outcome", Text),
+    Column("actor", Text, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+)
+
+# Followed of customer_svc.
+customers = Table(
+    "customers",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("generation", Integer, nullable=False),
+)
+
+# Followed of assignment_svc.
+owners = Table(
+    "owners",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("branch_id", Text, primary_key=True),
+    Column("side", Text, nullable=False),
+    Column("manager_id", Text),
+    Column("generation", Integer, nullable=False),
+)
+branches = Table(
+    "branches",
+    metadata,
+    Column("branch_id", Text, primary_key=True),
+    Column("parent_id", Text),
+    Column("generation", Integer, nullable=False),
+)
+revoked_sessions = Table(
+    "revoked_sessions",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    Column("expire_time", DateTime(timezone=True), nullable=False),
+    Column("generation", Integer, nullable=False),
+)

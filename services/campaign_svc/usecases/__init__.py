@@ -1,0 +1,1 @@
+"""What happens when a contact is recorded or asked for."""

@@ -1,0 +1,33 @@
+"""A database of campaign_svc on the real PostgreSQL, empty for each test that asks."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+import services.campaign_svc.store
+from chassis.sql.engine import Database
+from chassis.sql.migrations import migrate
+from devstack.postgres import Postgres
+from services.campaign_svc.store.tables import metadata
+
+MIGRATIONS = Path(services.campaign_svc.store.__file__).parent / "migrations"
+KEPT = {"feed_epoch"}
+
+
+@pytest.fixture(scope="session")
+def campaign_database_url(postgres: Postgres) -> str:
+    url = postgres.create("campaign")
+    migrate(url, MIGRATIONS)
+    return url
+
+
+@pytest.fixture
+async def database(campaign_database_url: str) -> AsyncIterator[Database]:
+    database = Database(campaign_database_url)
+    emptied = ", ".join(sorted(metadata.tables.keys() - KEPT))
+    async with database.begin() as tx:
+        await tx.execute(text(f"TRUNCATE {emptied}"))
+    yield database
+    await database.close()
