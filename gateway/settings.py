@@ -1,0 +1,48 @@
+"""What operators may set for the gateway; every name is an environment variable with the prefix BANYAN_GATEWAY_."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+WORKBENCH = Path(__file__).parent.parent / "web" / "dist"
+
+
+class GatewaySettings(BaseSettings):
+    """Read once, in `__main__`."""
+
+    model_config = SettingsConfigDict(env_prefix="BANYAN_GATEWAY_", frozen=True)
+
+    home: Path = Field(description="The gateway's own folder: rendered configuration, sockets, discovery cache.")
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8080, ge=1, le=65535, description="The port to listen on.")
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="The port of Envoy's figures for Prometheus, at /metrics; 0 is any."
+    )
+    zookeeper: str = Field(default="127.0.0.1:2181", description="ZooKeeper's hosts, `host:port`, comma-separated.")
+    zookeeper_auth: str = Field(
+        default="", description="`user:password` for ZooKeeper's digest scheme; empty for none."
+    )
+    issuers: tuple[str, ...] = Field(
+        default=(
+            "banyan/assignment_svc",
+            "banyan/customer_svc",
+            "banyan/campaign_svc",
+            "banyan/alert_svc",
+            "banyan/cli",
+        ),
+        description="Issuers whose tokens are let in; a JSON list.",
+    )
+    cors_origins: tuple[str, ...] = Field(
+        default=(), description="Origins that browsers may call from besides the gateway's own; a JSON list."
+    )
+    tls_certificate: Path | None = Field(default=None, description="PEM certificate chain; with tls_key turns TLS on.")
+    tls_key: Path | None = Field(default=None, description="PEM private key of the certificate.")
+    web: Path = Field(default=WORKBENCH, description="The folder of the built workbench, served at /app/.")
+    connections_max: int = Field(default=10_000, ge=1, description="Beyond this, connections are refused.")
+    requests_per_second: int = Field(default=5000, ge=1, description="Beyond this, requests are answered 429.")
+    log_level: str = Field(default="INFO", description="The least level of the gateway's own log: DEBUG, INFO, ….")
+    envoy_log_level: str = Field(default="warning", description="Envoy's own log level, to standard error.")
+    drain_seconds: float = Field(
+        default=3.0, ge=0, description="How long calls may go on after SIGTERM before Envoy is stopped."
+    )
