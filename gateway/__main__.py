@@ -1,0 +1,66 @@
+"""Runs the gateway: renders Envoy's configuration, tells Envoy over ADS who serves what, and runs Envoy."""
+
+import asyncio
+import signal
+import sys
+
+import structlog
+
+from chassis.discovery import Discovery
+from chassis.telemetry import set_up_logs
+from chassis.xds import XdsServer
+from chassis.zookeeper import ZooKeeper
+from gateway.configuration import ADMIN_SOCKET, ADS_SOCKET, WWW, render, write_static_files
+from gateway.descriptors import Protos
+from gateway.envoy import Envoy
+from gateway.settings import GatewaySettings
+
+log = structlog.get_logger(__name__)
+
+
+async def main() -> int:
+    """Serves until SIGTERM or SIGINT, then drains. Returns the exit code: not 0 if Envoy ended by itself."""
+    settings = GatewaySettings()  # pyright: ignore[reportCallIssue] - its fields come from the environment
+    set_up_logs("gateway", settings.log_level)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    protos = Protos()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    configuration = settings.home / "envoy.yaml"
+    configuration.write_text(render(settings, protos))
+    write_static_files(settings.home / WWW, protos)
+    zookeeper = ZooKeeper(settings.zookeeper, settings.zookeeper_auth)
+    discovery = Discovery(zookeeper, protos.services(), settings.home / "discovery.json")
+    xds = XdsServer(discovery, settings.home / ADS_SOCKET, for_envoy=True)
+    await zookeeper.start()
+    await discovery.start()
+    await xds.start()
+    envoy = await Envoy.start(
+        configuration, settings.home / ADMIN_SOCKET, settings.envoy_log_level, settings.drain_seconds
+    )
+    log.info("gateway_started", host=settings.host, port=settings.port)
+    exit_code = await _until_stopped(envoy, stopped, settings.drain_seconds)
+    await xds.stop()
+    await discovery.stop()
+    await zookeeper.stop()
+    return exit_code
+
+
+async def _until_stopped(envoy: Envoy, stopped: asyncio.Event, drain_seconds: float) -> int:
+    ended = asyncio.create_task(envoy.ended())
+    asked = asyncio.create_task(stopped.wait())
+    await asyncio.wait([ended, asked], return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if ended.done():
+        log.error("envoy_ended", exit_code=ended.result())
+        return 1
+    log.info("gateway_draining")
+    await envoy.drain(drain_seconds)
+    await envoy.stop()
+    await ended
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
