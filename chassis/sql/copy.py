@@ -22,12 +22,23 @@ async def copy_into(
 
     The batches' columns are in the order of `columns`, and of types that PostgreSQL reads from pyarrow's text.
     """
+    return await _copy(tx, table_name, columns, _encoded(batches))
+
+
+async def copy_csv(tx: AsyncConnection, table_name: str, columns: Sequence[str], rows: memoryview) -> int:
+    """Adds rows that are encoded already (`to_csv`), as `copy_into` does."""
+    return await _copy(tx, table_name, columns, rows)
+
+
+async def _copy(
+    tx: AsyncConnection, table_name: str, columns: Sequence[str], source: memoryview | AsyncGenerator[memoryview]
+) -> int:
     # SQLAlchemy sends BEGIN only before its own first statement: without one, the rows would survive a rollback.
     await tx.execute(text("SELECT 1"))
     raw = await tx.get_raw_connection()
     driver = raw.driver_connection
     assert isinstance(driver, asyncpg.Connection), "COPY speaks to asyncpg itself"
-    status = await driver.copy_to_table(table_name, source=_encoded(batches), columns=list(columns), format="csv")
+    status = await driver.copy_to_table(table_name, source=source, columns=list(columns), format="csv")
     return int(status.rsplit(" ", 1)[-1])
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 
 import asyncpg
@@ -47,9 +47,7 @@ class Database:
             connect_args=self._arguments,
         )
         self._reading = self._pooled.execution_options(isolation_level="AUTOCOMMIT")
-        self._single = create_async_engine(
-            self._url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=self._arguments
-        )
+        self._single = create_async_engine(self._url, poolclass=NullPool, connect_args=self._arguments)
 
     @asynccontextmanager
     async def begin(self) -> AsyncGenerator[AsyncConnection]:
@@ -65,7 +63,7 @@ class Database:
 
     @asynccontextmanager
     async def alone(self) -> AsyncGenerator[AsyncConnection]:
-        """A connection outside the pool, for long work: its statements stand alone.
+        """A connection outside the pool, for long work, which opens one transaction after another with `begin()`.
 
         Its session's locks and temporary tables end with the block.
         """
@@ -74,21 +72,29 @@ class Database:
 
     async def repeat(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Runs a whole use case in a transaction, up to three times if PostgreSQL breaks a deadlock with it."""
-        for attempt in range(1, _ATTEMPTS_MAX):
-            try:
-                async with self.begin() as tx:
-                    return await work(tx)
-            except (DBAPIError, asyncpg.PostgresError) as error:
-                if not is_repeatable(error):
-                    raise
-                await pause_before_repeat(attempt)
-        async with self.begin() as tx:
-            return await work(tx)
+        return await repeat_transaction(self.begin, work)
 
     async def close(self) -> None:
         """Closes the pool; what still runs on it is rolled back."""
         await self._pooled.dispose()
         await self._single.dispose()
+
+
+async def repeat_transaction(
+    begin: Callable[[], AbstractAsyncContextManager[AsyncConnection]], work: Callable[[AsyncConnection], Awaitable[T]]
+) -> T:
+    """Runs `work` in a transaction that `begin` opens, up to three times if PostgreSQL breaks a deadlock with it."""
+    for attempt in range(1, _ATTEMPTS_MAX):
+        try:
+            async with begin() as tx:
+                return await work(tx)
+        except (DBAPIError, asyncpg.PostgresError) as error:
+            if sqlstate(error) not in _REPEATABLE:
+                raise
+        # By chance: two that met in a deadlock would meet again.
+        await asyncio.sleep((5 + secrets.randbelow(20)) * 2**attempt / 1000)
+    async with begin() as tx:
+        return await work(tx)
 
 
 def connection_url(url: str, password: str | None) -> URL:
@@ -101,16 +107,6 @@ def sqlstate(error: BaseException) -> str:
     """PostgreSQL's code of an error, whether SQLAlchemy wrapped it or the driver raised it (COPY); else empty."""
     origin = error.orig if isinstance(error, DBAPIError) else error
     return str(getattr(origin, "sqlstate", None) or "")
-
-
-def is_repeatable(error: BaseException) -> bool:
-    """Says whether the same transaction may succeed if it is simply run again."""
-    return sqlstate(error) in _REPEATABLE
-
-
-async def pause_before_repeat(attempt: int) -> None:
-    """Waits some milliseconds, by chance: two that met in a deadlock would meet again."""
-    await asyncio.sleep((5 + secrets.randbelow(20)) * 2**attempt / 1000)
 
 
 @asynccontextmanager
