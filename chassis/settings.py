@@ -78,3 +78,8 @@ class ServiceSettings(BaseSettings):
     def reached_at(self) -> str:
         """The address that others reach the instance at."""
         return self.advertise_host or self.host
+
+    @property
+    def database_password(self) -> str | None:
+        """The password in `database_password_file`; None if there is no such file to read."""
+        return self.database_password_file.read_text().strip() if self.database_password_file else None
