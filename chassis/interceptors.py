@@ -39,6 +39,7 @@ UPLOAD_SECONDS_MAX = 3600.0
 _SLOW_SECONDS = 1.0
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
+Handler = Any  # grpc.RpcMethodHandler, whose stub is generic and whose class is not
 # A handler as generated code registers it: what it takes and returns differs by the kind of call.
 _Behaviour = Callable[[Any, Context], Any]
 _Argument = Any  # bytes, or an asynchronous iterator of them
@@ -46,15 +47,11 @@ _Argument = Any  # bytes, or an asynchronous iterator of them
 _Work = Callable[[Call, Any, Context], Awaitable[bytes | None]]
 
 
-def govern(
-    method: MethodInfo, handler: grpc.RpcMethodHandler[Any, Any], chain: Chain
-) -> grpc.RpcMethodHandler[Any, Any]:
+def govern(method: MethodInfo, handler: Handler, chain: Chain) -> Handler:
     """The handler behind the whole chain. It takes and gives bytes: nothing is decoded for who may not call."""
     assert method.path in chain.allowed, f"{method.path}: say in `allowed` who may call it"
     make_work = _stream_work if method.server_streaming else _single_work
-    behaviour: _Behaviour = (
-        handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream  # pyright: ignore[reportAssignmentType] -- exactly one of them is set
-    )
+    behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
     served = _Governed(method.path, chain.error_domain, make_work(method, behaviour, chain)).serve
     governed = telemetry.traced(method.path, served) if chain.tracing else served
     match method.client_streaming, method.server_streaming:
