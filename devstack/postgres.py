@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from devstack import wheels
 from devstack.home import Home
-from devstack.process import Spec, run_to_end
+from devstack.process import Spec, run_all_to_end
 
 SUPERUSER = "postgres"
 SUPERUSER_SECRET = "postgres_superuser"  # noqa: S105 - the name of a file, not a password
@@ -98,6 +98,10 @@ class Postgres:
         user = f"{name}:{quote(password, safe='')}" if password else name
         return f"postgresql+asyncpg://{user}@/{name}?host={socket_folder(self._home)}&port={self._port}"
 
+    def password_file(self, name: str) -> Path:
+        """The file that holds a role's password."""
+        return self._home.root / "secrets" / f"postgres_{_identifier(name)}"
+
     def sql(self, *statements: str, database: str = SUPERUSER) -> str:
         """Runs statements as the superuser, each in its own transaction, and returns what they answer, unaligned."""
         commands = [part for statement in statements for part in ("-c", statement)]
@@ -149,7 +153,7 @@ def _make_cluster(home: Home, folder: Path, user: str | None) -> None:
     options |= {"locale-provider": "builtin", "builtin-locale": "C.UTF-8", "locale": "C"}
     command = [str(wheels.postgres("initdb")), "--no-sync", *(f"--{name}={value}" for name, value in options.items())]
     try:
-        run_to_end(Spec(name="initdb", command=command, directory=folder, user=user), home)
+        run_all_to_end([Spec(name="initdb", command=command, directory=folder, user=user)], home)
     finally:
         password.unlink()
     part.rename(folder / "data")

@@ -13,7 +13,8 @@ from pathlib import Path
 from chassis.clock import monotonic_seconds
 from devstack.home import Home, write_whole
 
-# Marks every process of a run, grandchildren too, so that leftovers are told from strangers.
+# Marks every process of a run: a grandchild whose parent is gone is told from a stranger by it. PostgreSQL and Valkey
+# lose it, since they write their titles over their environment.
 HOME_VARIABLE = "BANYAN_DEVSTACK_HOME"
 LOG_TAIL_LINES = 20
 POLL_SECONDS = 0.02
@@ -144,15 +145,20 @@ def stop_all(children: Sequence[Child]) -> None:
         child.wait_stopped()
 
 
-def run_to_end(spec: Spec, home: Home) -> None:
-    """Runs a process that ends by itself."""
-    child = Child(spec, home)
+def run_all_to_end(specs: Iterable[Spec], home: Home) -> None:
+    """Runs processes that end by themselves, side by side; if one fails, the others are stopped."""
+    children = [Child(spec, home) for spec in specs]
     try:
-        while child.exit_code is None:
-            time.sleep(POLL_SECONDS)
+        for child in children:
+            _wait_done(child)
     except BaseException:
-        stop_all([child])
+        stop_all(children)
         raise
+
+
+def _wait_done(child: Child) -> None:
+    while child.exit_code is None:
+        time.sleep(POLL_SECONDS)
     if child.exit_code != 0:
         raise StartFailed(child)
 

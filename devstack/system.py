@@ -1,0 +1,136 @@
+"""The whole system of a home: servers, databases, keys, services, gateway; started, kept running, stopped."""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from chassis import paging
+from chassis.clock import now
+from chassis.tokens import make_key
+from devstack import postgres, services, valkey, zookeeper
+from devstack.home import Home, port_is_free
+from devstack.leftovers import stop_leftovers
+from devstack.postgres import Postgres
+from devstack.process import run_all_to_end
+from devstack.services import Servers
+from devstack.supervisor import Supervisor
+
+_LOG_FORMAT = "%(asctime)s %(message)s"
+
+
+class PortInUse(Exception):
+    """The gateway's port belongs to somebody else."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a system is run."""
+
+    port: int = 8080
+    """The gateway's; 0 means the one used last time, else a free one."""
+    instances: int = 1
+    currency: str = "CNY"
+
+
+class System:
+    """A run of the system in a home that nobody else uses.
+
+    `report` is told what happens next, for a human to read. `start` may be interrupted at any point: `stop` then ends
+    what was started.
+    """
+
+    def __init__(self, home: Home, report: Callable[[str], None]) -> None:
+        self.home = home
+        self._report = report
+        self._supervisor: Supervisor | None = None
+
+    def start(self, options: Options) -> str:
+        """Starts everything, waits until the gateway serves, and returns its URL."""
+        supervisor = self.take_home()
+        port = options.port or self.home.port("gateway")
+        if not port_is_free(port):
+            raise PortInUse(f"port {port} of 127.0.0.1 is in use by another program; choose another with --port")
+        servers = self.start_servers()
+        self.tell("updating the databases")
+        self._migrate(servers)
+        self.tell("starting the services and the gateway")
+        instances = services.instances(self.home, servers, options.instances, options.currency)
+        gateway = services.gateway(self.home, servers, port)
+        supervisor.start(instances, [gateway])
+        return f"http://127.0.0.1:{port}"
+
+    def migrate(self) -> None:
+        """Brings the databases up to date, with nothing else running."""
+        self.take_home()
+        servers = self.start_servers()
+        self.tell("updating the databases")
+        self._migrate(servers)
+
+    def start_servers(self) -> Servers:
+        """Starts PostgreSQL, Valkey and ZooKeeper side by side."""
+        assert self._supervisor is not None, "the home must be taken first"
+        self.tell("starting PostgreSQL, Valkey and ZooKeeper")
+        specs = [postgres.spec(self.home), valkey.spec(self.home), zookeeper.spec(self.home)]
+        self._supervisor.start(specs)
+        postgres_port, valkey_port, zookeeper_port = (spec.port for spec in specs)
+        details = {"zookeeper": zookeeper.hosts(zookeeper_port), "valkey_url": valkey.url(valkey_port)}
+        self._supervisor.tell("servers run", {**details, "keys": str(services.keys(self.home))})
+        return Servers(Postgres(self.home, postgres_port), valkey_port, zookeeper_port)
+
+    def tell(self, phase: str) -> None:
+        """Says what happens now, to the user and in `state.json`."""
+        assert self._supervisor is not None, "the home must be taken first"
+        self._supervisor.tell(phase)
+        self._report(phase)
+
+    def tell_ready(self, url: str) -> None:
+        """Says to `banyan status`, and to who waits for a detached run, that the system serves."""
+        assert self._supervisor is not None, "the home must be taken first"
+        self._supervisor.tell("ready", {"url": url}, ready=True)
+
+    def stop(self) -> None:
+        """Stops the gateway, then the services, then the servers, and gives the home back."""
+        if self._supervisor is None:
+            return
+        self._report("stopping")
+        self._supervisor.stop()
+        self._supervisor.tell("stopped")
+        self.home.unlock()
+        self._supervisor = None
+
+    def take_home(self) -> Supervisor:
+        """Locks the home and ends what a killed run left in it."""
+        self.home.lock()
+        _log_to(self.home.log("supervisor"))
+        self._supervisor = Supervisor(self.home, os.getpid())
+        for name in stop_leftovers(self.home):
+            self._report(f"stopped {name}, left by a run that was killed")
+        return self._supervisor
+
+    def _migrate(self, servers: Servers) -> None:
+        for service in services.SERVICES:
+            servers.postgres.ensure(f"{service}_svc")
+        make_keys(services.keys(self.home))
+        run_all_to_end(services.migrations(self.home, servers), self.home)
+
+
+def _log_to(file: Path) -> None:
+    """Sends what the supervisor has to say to a file; a second run in this process replaces the first one's."""
+    log = logging.getLogger("banyan.supervisor")
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
+    handler = logging.FileHandler(file)
+    handler.setFormatter(logging.Formatter(_LOG_FORMAT))
+    log.addHandler(handler)
+    log.propagate = False
+
+
+def make_keys(folder: Path) -> None:
+    """Makes what signs tokens and page tokens, where it is missing."""
+    for application in services.APPLICATIONS:
+        if not any((folder / "public" / application).glob("*.pem")):
+            make_key(folder, application, now())
+    paging.secret(folder)
