@@ -49,9 +49,10 @@ class Inbox:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._chunks: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(_WAITING_CHUNKS_MAX)
+        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue(_WAITING_CHUNKS_MAX)
         self._rest = memoryview(b"")
         self.closed = False
+        self.failure: Exception | None = None
 
     async def fill(self, chunks: AsyncIterator[bytes]) -> None:
         """Hands the chunks over; an error of the sender is raised where the reader reads."""
@@ -59,7 +60,7 @@ class Inbox:
             async for chunk in chunks:
                 await self._chunks.put(chunk)
         except Exception as error:  # noqa: BLE001 - the reader raises it
-            await self._chunks.put(error)
+            self.failure = error
         await self._chunks.put(None)
 
     def close(self) -> None:
@@ -84,12 +85,12 @@ class Inbox:
 
     def _wait(self) -> bool:
         chunk = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
-        if isinstance(chunk, BaseException):
-            raise chunk
+        if chunk is None and self.failure is not None:
+            raise self.failure
         self._rest = memoryview(chunk or b"")
         return chunk is not None
 
-    async def _next(self) -> bytes | BaseException | None:
+    async def _next(self) -> bytes | None:
         chunk = await self._chunks.get()
         while chunk == b"":
             chunk = await self._chunks.get()
@@ -117,6 +118,8 @@ class RowReader:
         try:
             gathered = self._gather()
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OSError) as error:
+            if self._inbox.failure is not None:
+                raise self._inbox.failure from error
             raise invalid_field("arrow", f"{_NOT_ARROW}: {error}"[:500], "ROW_INVALID") from error
         if not gathered:
             return None

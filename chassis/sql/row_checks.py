@@ -57,12 +57,17 @@ def check(batch: pa.RecordBatch, schema: pa.Schema) -> Found:
         return Found(0, [])
     rows = reduce(pc.or_, (mask for _, _, mask in faults))
     bad = [
-        Bad(offset, name, str(batch.column(name)[offset].as_py() or "")[:_VALUE_LENGTH_MAX], problem)
+        Bad(offset, name, _shown(batch.column(name), offset), problem)
         for name, problem, mask in faults
         for offset in pc.indices_nonzero(mask).slice(0, VIOLATIONS_MAX).to_pylist()
     ]
     bad.sort(key=lambda fault: (fault.offset, fault.column))
     return Found(pc.sum(rows).as_py(), bad[:VIOLATIONS_MAX])
+
+
+def _shown(column: pa.Array, offset: int) -> str:
+    """A text, shortened; other values may be none that Python can hold."""
+    return str(column[offset].as_py() or "")[:_VALUE_LENGTH_MAX] if pa.types.is_string(column.type) else ""
 
 
 def _masks(field: pa.Field, column: pa.Array) -> Iterator[tuple[str, pa.Array]]:

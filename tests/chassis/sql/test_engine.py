@@ -1,0 +1,95 @@
+import asyncio
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from chassis.errors import Kind, Refused
+from chassis.sql.engine import Database, sqlstate
+
+
+@pytest.fixture(autouse=True)
+async def pair(database):
+    async with database.begin() as tx:
+        await tx.execute(text("DROP TABLE IF EXISTS pair"))
+        await tx.execute(text("CREATE TABLE pair (id integer PRIMARY KEY, value integer)"))
+        await tx.execute(text("INSERT INTO pair VALUES (1, 0), (2, 0)"))
+
+
+async def values(database):
+    async with database.read() as connection:
+        return list((await connection.execute(text("SELECT value FROM pair ORDER BY id"))).scalars())
+
+
+async def test_a_block_that_raises_leaves_nothing(database):
+    async def write_and_fail():
+        async with database.begin() as tx:
+            await tx.execute(text("UPDATE pair SET value = 9"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await write_and_fail()
+    assert await values(database) == [0, 0]
+
+
+async def test_a_block_that_ends_is_committed(database):
+    async with database.begin() as tx:
+        await tx.execute(text("UPDATE pair SET value = 9"))
+    assert await values(database) == [9, 9]
+
+
+async def test_a_read_opens_no_transaction(database):
+    async with database.read() as connection:
+        first, second = [
+            (await connection.execute(text("SELECT pg_current_xact_id()::text"))).scalar_one() for _ in range(2)
+        ]
+    assert first != second
+
+
+async def test_two_who_deadlock_both_succeed(database):
+    met = asyncio.Barrier(2)
+    attempts = []
+
+    async def add_to_both(first, second):
+        async def work(tx):
+            attempts.append(first)
+            await tx.execute(text("UPDATE pair SET value = value + 1 WHERE id = :id"), {"id": first})
+            if len(attempts) <= 2:
+                await met.wait()
+            await tx.execute(text("UPDATE pair SET value = value + 1 WHERE id = :id"), {"id": second})
+
+        await database.repeat(work)
+
+    await asyncio.gather(add_to_both(1, 2), add_to_both(2, 1))
+    assert await values(database) == [2, 2]
+    assert len(attempts) == 3
+
+
+async def test_only_what_may_succeed_is_repeated(database):
+    attempts = 0
+
+    async def work(tx):
+        nonlocal attempts
+        attempts += 1
+        await tx.execute(text("INSERT INTO pair VALUES (1, 1)"))
+
+    with pytest.raises(DBAPIError) as raised:
+        await database.repeat(work)
+    assert sqlstate(raised.value) == "23505"
+    assert attempts == 1
+
+
+async def test_a_database_that_is_gone_is_unavailable():
+    database = Database("postgresql+asyncpg://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(Refused) as refused:
+        async with database.begin():
+            pass
+    assert refused.value.kind is Kind.UNAVAILABLE
+    await database.close()
+
+
+async def test_bank_time_can_be_shifted_for_tests(database):
+    async with database.alone() as connection, connection.begin():
+        await connection.execute(text("SET LOCAL banyan.clock_offset = '3 days'"))
+        shift = await connection.execute(text("SELECT bank_now() - statement_timestamp()"))
+        assert shift.scalar_one().days == 3
