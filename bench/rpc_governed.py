@@ -1,4 +1,4 @@
-"""What governance costs: a call over xDS with token and the whole chain, against bare grpc.aio with the same messages."""
+"""What governance costs: a call over xDS with token and the whole chain, against bare grpc.aio, same messages."""
 
 import socket
 import sys
