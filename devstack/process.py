@@ -18,6 +18,7 @@ from devstack.home import Home, write_whole
 HOME_VARIABLE = "BANYAN_DEVSTACK_HOME"
 LOG_TAIL_LINES = 20
 POLL_SECONDS = 0.02
+POLL_SECONDS_MAX = 0.2
 _LAUNCH = Path(__file__).with_name("launch.py")
 
 
@@ -130,11 +131,13 @@ def start_all(specs: Iterable[Spec], home: Home) -> list[Child]:
 
 
 def wait_ready(child: Child) -> None:
-    """Waits until a process is ready."""
+    """Waits until a process is ready, asking it less and less often."""
+    wait = POLL_SECONDS
     while not child.spec.ready(child.pid):
         if child.exit_code is not None or monotonic_seconds() - child.start_seconds > child.spec.ready_seconds:
             raise StartFailed(child)
-        time.sleep(POLL_SECONDS)
+        time.sleep(wait)
+        wait = min(wait * 1.2, POLL_SECONDS_MAX)
 
 
 def stop_all(children: Sequence[Child]) -> None:

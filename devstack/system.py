@@ -31,14 +31,13 @@ class Options:
     port: int = 8080
     """The gateway's; 0 means the one used last time, else a free one."""
     instances: int = 1
-    currency: str = "CNY"
+    """Of each service."""
 
 
 class System:
     """A run of the system in a home that nobody else uses.
 
-    `report` is told what happens next, for a human to read. `start` may be interrupted at any point: `stop` then ends
-    what was started.
+    `report` is told what happens next, for a human to read. Whatever interrupts it, `stop` ends what was started.
     """
 
     def __init__(self, home: Home, report: Callable[[str], None]) -> None:
@@ -46,49 +45,53 @@ class System:
         self._report = report
         self._supervisor: Supervisor | None = None
 
-    def start(self, options: Options) -> str:
+    def take_home(self) -> None:
+        """Locks the home, which comes first, and ends what a killed run left in it."""
+        self.home.lock()
+        _log_to(self.home.log("supervisor"))
+        self._supervisor = Supervisor(self.home, os.getpid())
+        for name in stop_leftovers(self.home):
+            self._report(f"stopped {name}, left by a run that was killed")
+
+    def start(self, options: Options, currency: str) -> str:
         """Starts everything, waits until the gateway serves, and returns its URL."""
-        supervisor = self.take_home()
+        supervisor = self._supervising()
         port = options.port or self.home.port("gateway")
         if not port_is_free(port):
             raise PortInUse(f"port {port} of 127.0.0.1 is in use by another program; choose another with --port")
         servers = self.start_servers()
         self.tell("updating the databases")
-        self._migrate(servers)
+        migrate(self.home, servers)
         self.tell("starting the services and the gateway")
-        instances = services.instances(self.home, servers, options.instances, options.currency)
-        gateway = services.gateway(self.home, servers, port)
-        supervisor.start(instances, [gateway])
+        instances = services.instances(self.home, servers, options.instances, currency)
+        supervisor.start(instances, [services.gateway(self.home, servers, port)])
         return f"http://127.0.0.1:{port}"
 
     def migrate(self) -> None:
-        """Brings the databases up to date, with nothing else running."""
-        self.take_home()
+        """Brings the databases up to date with nothing but the servers running."""
         servers = self.start_servers()
         self.tell("updating the databases")
-        self._migrate(servers)
+        migrate(self.home, servers)
 
     def start_servers(self) -> Servers:
         """Starts PostgreSQL, Valkey and ZooKeeper side by side."""
-        assert self._supervisor is not None, "the home must be taken first"
+        supervisor = self._supervising()
         self.tell("starting PostgreSQL, Valkey and ZooKeeper")
         specs = [postgres.spec(self.home), valkey.spec(self.home), zookeeper.spec(self.home)]
-        self._supervisor.start(specs)
+        supervisor.start(specs)
         postgres_port, valkey_port, zookeeper_port = (spec.port for spec in specs)
         details = {"zookeeper": zookeeper.hosts(zookeeper_port), "valkey_url": valkey.url(valkey_port)}
-        self._supervisor.tell("servers run", {**details, "keys": str(services.keys(self.home))})
+        supervisor.tell("the servers run", {**details, "keys": str(services.keys(self.home))})
         return Servers(Postgres(self.home, postgres_port), valkey_port, zookeeper_port)
 
     def tell(self, phase: str) -> None:
         """Says what happens now, to the user and in `state.json`."""
-        assert self._supervisor is not None, "the home must be taken first"
-        self._supervisor.tell(phase)
+        self._supervising().tell(phase)
         self._report(phase)
 
     def tell_ready(self, url: str) -> None:
         """Says to `banyan status`, and to who waits for a detached run, that the system serves."""
-        assert self._supervisor is not None, "the home must be taken first"
-        self._supervisor.tell("ready", {"url": url}, ready=True)
+        self._supervising().tell("ready", {"url": url}, ready=True)
 
     def stop(self) -> None:
         """Stops the gateway, then the services, then the servers, and gives the home back."""
@@ -100,20 +103,17 @@ class System:
         self.home.unlock()
         self._supervisor = None
 
-    def take_home(self) -> Supervisor:
-        """Locks the home and ends what a killed run left in it."""
-        self.home.lock()
-        _log_to(self.home.log("supervisor"))
-        self._supervisor = Supervisor(self.home, os.getpid())
-        for name in stop_leftovers(self.home):
-            self._report(f"stopped {name}, left by a run that was killed")
+    def _supervising(self) -> Supervisor:
+        assert self._supervisor is not None, "the home must be taken first"
         return self._supervisor
 
-    def _migrate(self, servers: Servers) -> None:
-        for service in services.SERVICES:
-            servers.postgres.ensure(f"{service}_svc")
-        make_keys(services.keys(self.home))
-        run_all_to_end(services.migrations(self.home, servers), self.home)
+
+def migrate(home: Home, servers: Servers) -> None:
+    """Makes the databases and keys that are missing, and brings every database up to date."""
+    for service in services.SERVICES:
+        servers.postgres.ensure(f"{service}_svc")
+    make_keys(services.keys(home))
+    run_all_to_end(services.migrations(home, servers), home)
 
 
 def _log_to(file: Path) -> None:

@@ -1,0 +1,1 @@
+"""The `banyan` command: runs the system on this machine, loads data, and shows what runs."""
