@@ -31,7 +31,7 @@ _OPTIONS = (
     # A stopped process or machine acknowledges no ping: its connection ends within 2.5 s and its calls go elsewhere.
     # gRPC's core answers pings on its own threads, so a busy event loop does not look dead.
     ("grpc.keepalive_time_ms", 1000),
-    ("grpc.keepalive_timeout_ms", 1500),
+    ("grpc.http2.ping_timeout_ms", 1500),  # tried: keepalive_timeout_ms alone ends nothing
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     # A provider that returns is used again soon.
