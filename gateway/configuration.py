@@ -107,8 +107,7 @@ def _routes(rpcs: list[Rpc], www: Path) -> list[Config]:
     """The routes of RPCs, of files, and of REST paths.
 
     The transcoder turns a REST request into one for an RPC's path. What it leaves as it is has a path that takes other
-    methods (405), or one that nothing lies at (404). Files are served before any route is followed, but only where
-    there is one.
+    methods (405), or one that nothing lies at (404). Files are served before any route is followed.
     """
     special = [_route({"path": rpc.grpc_path}, rpc) for rpc in rpcs if rpc.streams or rpc.waits]
     one_of_each = {rpc.service: rpc for rpc in rpcs if not rpc.streams and not rpc.waits}
@@ -117,8 +116,7 @@ def _routes(rpcs: list[Rpc], www: Path) -> list[Config]:
 
 
 def _files(www: Path) -> list[Config]:
-    absent = {"status": 404}
-    folders: list[Config] = [{"match": {"path_separated_prefix": path}, "direct_response": absent} for path in FOLDERS]
+    redirects: list[Config] = [{"match": {"path": path}, "redirect": {"path_redirect": f"{path}/"}} for path in FOLDERS]
     # The file server takes folders only, and this file lies in no folder of its own.
     document = {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.file_server.v3.FileServerConfig",
@@ -126,11 +124,12 @@ def _files(www: Path) -> list[Config]:
         "path_mappings": [{"request_path_prefix": "/", "file_path_prefix": str(www)}],
         "content_types": CONTENT_TYPES,
     }
-    per_filter = {"envoy.filters.http.file_server": document}
-    return [
-        *folders,
-        {"match": {"path": DOCUMENT}, "direct_response": absent, "typed_per_filter_config": per_filter},
-    ]
+    served: Config = {
+        "match": {"path": DOCUMENT},
+        "direct_response": {"status": 404},
+        "typed_per_filter_config": {"envoy.filters.http.file_server": document},
+    }
+    return [*redirects, served]
 
 
 def _route(match: Config, rpc: Rpc) -> Config:
@@ -197,5 +196,7 @@ def _rules(rpcs: list[Rpc], issuers: tuple[str, ...]) -> list[Config]:
             verb = [{"name": ":method", "string_match": {"exact": rpc.http.verb.upper()}}]
             public.append({"match": {"path": rpc.http.expanded()[0], "headers": verb}})
             public.append({"match": {"path": rpc.grpc_path}})
-    any_issuer: Config = {"requires_any": {"requirements": [{"provider_name": issuer} for issuer in issuers]}}
-    return [*public, {"match": {"prefix": "/"}, "requires": any_issuer}]
+    requirements = [{"provider_name": issuer} for issuer in issuers]
+    # Envoy takes no list of one.
+    required = {"requires_any": {"requirements": requirements}} if len(requirements) > 1 else requirements[0]
+    return [*public, {"match": {"prefix": "/"}, "requires": required}]

@@ -1,8 +1,9 @@
 """What operators may set for the gateway; every name is an environment variable with the prefix BANYAN_GATEWAY_."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 WORKBENCH = Path(__file__).parent.parent / "web" / "dist"
@@ -31,6 +32,7 @@ class GatewaySettings(BaseSettings):
             "banyan/alert_svc",
             "banyan/cli",
         ),
+        min_length=1,
         description="Issuers whose tokens are let in; a JSON list.",
     )
     cors_origins: tuple[str, ...] = Field(
@@ -46,3 +48,9 @@ class GatewaySettings(BaseSettings):
     drain_seconds: float = Field(
         default=3.0, ge=0, description="How long calls may go on after SIGTERM before Envoy is stopped."
     )
+
+    @model_validator(mode="after")
+    def _certificate_has_its_key(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together")
+        return self
