@@ -1,0 +1,154 @@
+"""The bank that a home holds: loaded once, at the first start, from the source that was asked for."""
+
+import csv
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from pydantic import TypeAdapter
+
+from devstack.home import Home, write_whole
+
+STAFF_SECRET = "staff_password"  # noqa: S105 - the name of a file, not a password
+
+
+class Format(StrEnum):
+    """What a source of data looks like."""
+
+    FEED = "feed"
+    BERKA = "berka"
+    DEMO = "demo"
+
+
+class OtherBank(Exception):
+    """The home holds a bank already, and it is not the one asked for."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which bank to load."""
+
+    format: Format = Format.DEMO
+    data: Path | None = None
+    business_date: date | None = None
+    customers: int = 20_000
+    seed: int = 1
+
+    @property
+    def currency(self) -> str:
+        """The currency of the amounts."""
+        return "CZK" if self.format is Format.BERKA else "CNY"
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """A staff member to try a role with."""
+
+    role: str
+    login: str
+    password: str
+
+
+@dataclass(frozen=True)
+class Bank:
+    """What is written down of the bank of a home."""
+
+    format: str
+    data: str
+    asked_date: str
+    currency: str
+    loaded: bool = False
+    business_date: str = ""
+    sign_ins: tuple[SignIn, ...] = ()
+
+
+_BANK = TypeAdapter(Bank)
+
+
+def choose(home: Home, source: Source) -> Bank:
+    """Remembers at the first start which bank the home holds; later, refuses a source that says otherwise.
+
+    A later start that names no data means: as it is.
+    """
+    found = read(home)
+    data = str(source.data.resolve()) if source.data else ""
+    asked_date = source.business_date.isoformat() if source.business_date else ""
+    if found is None or not found.loaded:
+        bank = Bank(source.format, data, asked_date, source.currency)
+        _write(home, bank)
+        return bank
+    if (data and (source.format, data) != (found.format, found.data)) or (
+        asked_date and asked_date != found.asked_date
+    ):
+        holds = " ".join(filter(None, (found.format, found.data, found.asked_date and f"as of {found.asked_date}")))
+        raise OtherBank(f"{home.root} holds another bank ({holds}): choose another --home, or remove this one")
+    return found
+
+
+def load(home: Home, source: Source, publish: Callable[[Path, date | None], None]) -> Bank:
+    """Converts or generates the feed, hands it to `publish`, and remembers that it is done."""
+    password = home.secret(STAFF_SECRET)
+    folder, business_date = _feed(home, source, PasswordHasher().hash(password))
+    publish(folder, business_date)
+    bank = read(home)
+    assert bank is not None, "the bank is chosen before it is loaded"
+    generated = source.format is not Format.FEED
+    bank = replace(
+        bank,
+        loaded=True,
+        business_date=business_date.isoformat() if business_date else "",
+        sign_ins=tuple(_one_per_role(_staff(folder), password)) if generated else (),
+    )
+    _write(home, bank)
+    return bank
+
+
+def read(home: Home) -> Bank | None:
+    """The bank of a home; None before its first start."""
+    try:
+        return _BANK.validate_json((home.root / "bank.json").read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _write(home: Home, bank: Bank) -> None:
+    write_whole(home.root / "bank.json", _BANK.dump_json(bank, indent=1).decode())
+
+
+def _feed(home: Home, source: Source, password_hash: str) -> tuple[Path, date | None]:
+    # Here, since they take a second to import, which every `banyan status` would wait for.
+    from devstack import berka, demo  # noqa: PLC0415
+
+    folder = home.root / "feed"
+    if source.format is Format.DEMO:
+        day = demo.generate(folder, customers=source.customers, seed=source.seed, password_hash=password_hash)
+        return folder, day
+    assert source.data is not None, f"the format {source.format} needs data"
+    if source.format is Format.FEED:
+        return source.data, source.business_date
+    day = berka.convert(source.data, folder, business_date=source.business_date, password_hash=password_hash)
+    return folder, day
+
+
+def _staff(folder: Path) -> Iterable[Mapping[str, str | None]]:
+    """The logins and roles of a feed's staff."""
+    from pyarrow import parquet  # noqa: PLC0415 - as above
+
+    file = folder / "staff.parquet"
+    if file.exists():
+        return parquet.read_table(file, columns=["login", "roles"]).to_pylist()
+    with (folder / "staff.csv").open(encoding="utf-8", newline="") as text:
+        return list(csv.DictReader(text))
+
+
+def _one_per_role(staff: Iterable[Mapping[str, str | None]], password: str) -> Iterable[SignIn]:
+    """The first staff member of each role, those with the fewest roles first: they show what a role alone may do."""
+    first: dict[str, str] = {}
+    for member in sorted(staff, key=lambda member: (member["roles"] or "").count(";")):
+        for role in filter(None, (member["roles"] or "").split(";")):
+            if member["login"]:
+                first.setdefault(role, member["login"])
+    return [SignIn(role, login, password) for role, login in sorted(first.items())]

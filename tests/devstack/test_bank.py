@@ -1,0 +1,107 @@
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from devstack import bank
+from devstack.bank import Format, OtherBank, SignIn, Source
+from devstack.home import Home
+
+DEMO = Source(format=Format.DEMO, customers=200)
+STAFF = "staff_id,login,roles,password_hash\ns1,amy,BRANCH_HEAD;MANAGER,x\ns2,bob,MANAGER,x\ns3,,AUDITOR,x\n"
+
+
+@pytest.fixture
+def feed(tmp_path: Path) -> Source:
+    (tmp_path / "staff.csv").write_text(STAFF)
+    return Source(format=Format.FEED, data=tmp_path, business_date=date(2026, 1, 31))
+
+
+class Published:
+    """Stands for the import of a feed, which is tested where it is."""
+
+    def __init__(self) -> None:
+        self.folders: list[tuple[Path, date | None]] = []
+
+    def __call__(self, folder: Path, business_date: date | None) -> None:
+        self.folders.append((folder, business_date))
+
+
+def test_a_bank_is_loaded_once(home: Home, feed: Source):
+    published = Published()
+    assert not bank.choose(home, feed).loaded
+    bank.load(home, feed, published)
+    assert published.folders == [(feed.data, date(2026, 1, 31))]
+    assert bank.choose(home, feed).loaded
+
+
+def test_a_bank_whose_load_failed_is_loaded_at_the_next_start(home: Home, feed: Source):
+    def broken(_folder: Path, _day: date | None) -> None:
+        raise ConnectionError
+
+    bank.choose(home, feed)
+    with pytest.raises(ConnectionError):
+        bank.load(home, feed, broken)
+    assert not bank.choose(home, feed).loaded
+
+
+def test_a_home_keeps_to_its_bank(home: Home, feed: Source):
+    bank.choose(home, feed)
+    bank.load(home, feed, Published())
+    with pytest.raises(OtherBank, match="choose another --home"):
+        bank.choose(home, replace(feed, format=Format.BERKA))
+    with pytest.raises(OtherBank, match="as of 2026-01-31"):
+        bank.choose(home, replace(feed, business_date=date(2026, 1, 30)))
+    assert bank.choose(home, Source()).format == "feed"
+
+
+def test_staff_of_a_feed_have_their_own_passwords(home: Home, feed: Source):
+    bank.choose(home, feed)
+    assert bank.load(home, feed, Published()).sign_ins == ()
+
+
+def test_one_of_each_role_is_named_and_those_with_fewer_roles_first():
+    members = [
+        {"login": "amy", "roles": "BRANCH_HEAD;MANAGER"},
+        {"login": "bob", "roles": "MANAGER"},
+        {"login": None, "roles": "AUDITOR"},
+    ]
+    assert list(bank._one_per_role(members, "secret")) == [
+        SignIn("BRANCH_HEAD", "amy", "secret"),
+        SignIn("MANAGER", "bob", "secret"),
+    ]
+
+
+def test_the_demo_bank_has_a_sign_in_for_every_role(home: Home):
+    published = Published()
+    bank.choose(home, DEMO)
+    held = bank.load(home, DEMO, published)
+    [(folder, day)] = published.folders
+    assert folder == home.root / "feed"
+    assert held.business_date == (day.isoformat() if day else "")
+    assert {"BRANCH_HEAD", "MANAGER"} <= {one.role for one in held.sign_ins}
+    assert {one.password for one in held.sign_ins} == {home.secret(bank.STAFF_SECRET)}
+    assert bank.read(home) == held
+
+
+def test_amounts_of_the_berka_bank_are_in_its_own_currency():
+    assert Source(format=Format.BERKA, data=Path("x")).currency == "CZK"
+    assert Source().currency == "CNY"
+
+
+def test_the_password_hash_handed_on_is_that_of_the_password_shown(home: Home, monkeypatch: pytest.MonkeyPatch):
+    seen: list[str] = []
+
+    def generate(target: Path, *, customers: int, seed: int, password_hash: str) -> date:
+        assert (customers, seed) == (200, 1)
+        seen.append(password_hash)
+        target.mkdir()
+        (target / "staff.csv").write_text(STAFF)
+        return date(2026, 1, 31)
+
+    monkeypatch.setattr("devstack.demo.generate", generate)
+    bank.choose(home, DEMO)
+    held = bank.load(home, DEMO, Published())
+    assert PasswordHasher().verify(seen[0], held.sign_ins[0].password)
