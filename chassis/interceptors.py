@@ -199,7 +199,7 @@ def _stream_work(method: MethodInfo, behaviour: _Behaviour, chain: Chain) -> _Wo
         if reason is not None:
             if last_message is None:
                 raise ended(reason)
-            await writer.send(last_message(reason, call.request_id))
+            await writer.send_last(last_message(reason, call.request_id))
 
     return work
 

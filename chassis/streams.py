@@ -157,12 +157,21 @@ class Writer:
             except Exception as error:  # gRPC raises several, some not public; all mean that the call is over
                 raise ClientGone from error
 
+    async def send_last(self, message: Message) -> None:
+        """Sends the message that ends the stream. Raises ClientGone if the client does not read."""
+        sender = asyncio.create_task(self.send(message))
+        await _finish(sender)
+        if not sender.done():
+            raise ClientGone
+        sender.result()
+
     async def send_head(self) -> None:
         """Sends the initial metadata, unless a message has brought it."""
+        if self._head_sent:  # perhaps by a message still on its way: that is not waited for
+            return
         async with self._turn:
-            if not self._head_sent:
-                self._head_sent = True
-                await self._context.send_initial_metadata(())
+            self._head_sent = True
+            await self._context.send_initial_metadata(())
 
     async def silence(self, sender: "asyncio.Task[None]") -> None:
         """Cancels the task that sends, between two messages: a message on its way cannot be taken back."""
@@ -172,10 +181,21 @@ class Writer:
         except TimeoutError:
             raise ClientGone from None
         try:
-            sender.cancel()
-            await asyncio.wait({sender})
+            await _stop(sender)
         finally:
             self._turn.release()
+
+
+async def _stop(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await _finish(task)
+
+
+async def _finish(task: "asyncio.Task[None]") -> None:
+    """Waits for a task, but not for ever: gRPC lets go of a message only when the client takes it or leaves."""
+    await asyncio.wait({task}, timeout=_LAST_WRITE_SECONDS)
+    if not task.done():
+        task.add_done_callback(lambda late: late.cancelled() or late.exception())
 
 
 async def send_all(answers: AsyncGenerator[Message], writer: Writer, stream: OpenStream) -> EndReason | None:
@@ -203,5 +223,4 @@ async def send_all(answers: AsyncGenerator[Message], writer: Writer, stream: Ope
         return stream.ending.result()
     finally:
         if not sender.done():
-            sender.cancel()
-            await asyncio.wait({sender})
+            await _stop(sender)

@@ -35,27 +35,23 @@ FEED_STALL = Gauge(
 Served = Callable[[Any, "grpc.aio.ServicerContext[Any, Any]"], Awaitable[Any]]
 
 
-def set_up_logs(application: str, level: str) -> None:
-    """Logs JSON lines to stderr, those of libraries too, each with the request's id and the caller's."""
-    shared: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _tell_call,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.format_exc_info,
-    ]
+def log_through_stdlib() -> None:
+    """Hands what structlog is told to the standard library's logging, whose handlers decide where it goes."""
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            *shared,
+            *_facts(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def set_up_logs(application: str, level: str) -> None:
+    """Logs JSON lines to stderr, those of libraries too, each with the request's id and the caller's."""
+    log_through_stdlib()
 
     def tell_application(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         event["application"] = application
@@ -64,7 +60,7 @@ def set_up_logs(application: str, level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=_facts(),
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 tell_application,
@@ -73,6 +69,18 @@ def set_up_logs(application: str, level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+
+
+def _facts() -> list[Any]:
+    """Adds to an event what every line tells; the trace of an error without the values of its variables."""
+    return [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _tell_call,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.format_exc_info,
+    ]
 
 
 def _tell_call(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 
-from chassis import clock
+from chassis import clock, telemetry
 from chassis.caller import Role
 from chassis.server import App, Instance, Served
 from chassis.settings import ServiceSettings
@@ -80,6 +80,7 @@ async def instance_in_process(
     app: App, home: Path, **settings: object
 ) -> AsyncGenerator[tuple[Instance, grpc.aio.Channel]]:
     """As `in_process`, with the server's own side, to drain it or to look at its limits."""
+    telemetry.log_through_stdlib()
     told = {"home": home, "keys": home, "database_url": "", **settings}
     instance = Instance(ServiceSettings.model_validate(told), app)
     port = instance.bind()
