@@ -48,7 +48,7 @@ def spec(home: Home, *, durable: bool = True) -> Spec:
         _give(folder, user)
     port = home.port("postgres")
     if not (folder / "data" / "PG_VERSION").exists():
-        _make_cluster(home, folder, user)
+        _make_cluster(home, folder, user, durable=durable)
     settings = _SETTINGS | ({} if durable else _SETTINGS_IN_TESTS)
     settings |= {"port": port, "unix_socket_directories": socket_folder(home)}
     return Spec(
@@ -140,7 +140,7 @@ def _identifier(name: str) -> str:
     return name
 
 
-def _make_cluster(home: Home, folder: Path, user: str | None) -> None:
+def _make_cluster(home: Home, folder: Path, user: str | None, *, durable: bool) -> None:
     """Makes the cluster in a folder beside the final one, so that half of one is never taken for one."""
     part, password = folder / "data.part", folder / "superuser.password"
     shutil.rmtree(part, ignore_errors=True)
@@ -151,7 +151,8 @@ def _make_cluster(home: Home, folder: Path, user: str | None) -> None:
     options = {"pgdata": part, "username": SUPERUSER, "pwfile": password, "auth": "scram-sha-256", "encoding": "UTF8"}
     # The same order of text as Python's, on every machine.
     options |= {"locale-provider": "builtin", "builtin-locale": "C.UTF-8", "locale": "C"}
-    command = [str(wheels.postgres("initdb")), "--no-sync", *(f"--{name}={value}" for name, value in options.items())]
+    command = [str(wheels.postgres("initdb")), *(f"--{name}={value}" for name, value in options.items())]
+    command += [] if durable else ["--no-sync"]
     try:
         run_all_to_end([Spec(name="initdb", command=command, directory=folder, user=user)], home)
     finally:
