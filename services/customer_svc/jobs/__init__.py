@@ -1,0 +1,1 @@
+"""What customer_svc does without being asked."""

@@ -1,0 +1,1 @@
+"""What assignment_svc knows and customer_svc needs."""

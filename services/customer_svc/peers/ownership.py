@@ -1,0 +1,74 @@
+"""Who owns whom, as assignment_svc tells it: every change, and one customer's owners now."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+import grpc
+from banyan.assignment.v1 import ownership_pb2, ownership_service_pb2, ownership_service_pb2_grpc
+
+from chassis import names, wire
+from chassis.caller import calling, current_request_id
+from services.customer_svc.domain.customer import Owner
+
+OWNERSHIP_SERVICE = "banyan.assignment.v1.OwnershipService"
+
+# Above it, what is followed is too old to decide by.
+LAG_SECONDS_MAX = 60.0
+# Asking must not take all the time that the caller gives.
+ASK_SECONDS_MAX = 1.0
+
+# A customer's owners from their source; None if what is followed is good enough, or the source cannot be reached.
+OwnersNow = Callable[[str], Awaitable[Sequence[Owner] | None]]
+
+
+def watch_ownership(
+    channel: grpc.aio.Channel, resume_token: str
+) -> AsyncIterator[ownership_service_pb2.WatchOwnershipChangesResponse]:
+    """Every customer's owners, then each change."""
+    stub = ownership_service_pb2_grpc.OwnershipServiceStub(channel)
+    return stub.WatchOwnershipChanges(ownership_service_pb2.WatchOwnershipChangesRequest(resume_token=resume_token))
+
+
+def owners_when_lagging(channel: grpc.aio.Channel, lag_seconds: Callable[[], float]) -> OwnersNow:
+    """Asks assignment_svc for one customer's owners whenever the follower lags by more than a minute."""
+
+    async def owners_now(customer_id: str) -> Sequence[Owner] | None:
+        if lag_seconds() <= LAG_SECONDS_MAX:
+            return None
+        return await read_owners(channel, customer_id)
+
+    return owners_now
+
+
+async def read_owners(channel: grpc.aio.Channel, customer_id: str) -> Sequence[Owner] | None:
+    """One customer's owners now, none if nobody owns him; None if assignment_svc cannot be reached in time.
+
+    Asks as the service itself: to decide what the caller sees, all rows are needed, not those that he sees.
+    """
+    stub = ownership_service_pb2_grpc.OwnershipServiceStub(channel)
+    request = ownership_service_pb2.GetOwnershipRequest(name=f"customers/{customer_id}/ownership")
+    try:
+        with calling(None, current_request_id()):
+            ownership: ownership_pb2.Ownership = await stub.GetOwnership(request, timeout=ASK_SECONDS_MAX)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.NOT_FOUND:
+            return ()
+        return None
+    return owners_from_wire(ownership.owners)
+
+
+def change_from_wire(change: ownership_service_pb2.OwnershipChange) -> tuple[str, Sequence[Owner]]:
+    """A customer with his owners; none if nobody owns him any more."""
+    (customer_id,) = names.parse("customers/*/ownership", change.ownership.name)
+    return customer_id, () if change.gone else owners_from_wire(change.ownership.owners)
+
+
+def owners_from_wire(owners: Sequence[ownership_pb2.Owner]) -> Sequence[Owner]:
+    return [
+        Owner(
+            branch_id=names.parse_one("branches", owner.branch),
+            side="PRIMARY" if owner.side == ownership_pb2.SIDE_PRIMARY else "SECONDARY",
+            manager_id=names.parse_optional("staff", owner.manager, "manager"),
+            since_date=wire.date_from_wire_or_none(owner.since_date, "since_date"),
+        )
+        for owner in owners
+    ]

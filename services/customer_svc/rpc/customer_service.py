@@ -1,0 +1,86 @@
+"""The servicer of CustomerService."""
+
+from collections.abc import AsyncIterator
+
+from banyan.customer.v1 import customer_pb2, customer_service_pb2_grpc
+from banyan.customer.v1 import customer_service_pb2 as pb
+
+from chassis import names, paging, wire
+from chassis.caller import current_caller
+from chassis.feed import Publisher
+from chassis.sql.engine import Database
+from chassis.streams import Context
+from services.customer_svc.domain.facts import CustomerFact
+from services.customer_svc.domain.query import Query
+from services.customer_svc.peers.ownership import OwnersNow
+from services.customer_svc.rpc import convert, convert_query
+from services.customer_svc.usecases.get_customer import get_customer
+from services.customer_svc.usecases.search_customers import count_customers, search_customers
+
+PAGE_SIZE_MAX = 500
+
+
+class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
+    def __init__(
+        self,
+        database: Database,
+        facts: Publisher[CustomerFact],
+        owners_now: OwnersNow,
+        paging_secret: bytes,
+        currency: str,
+    ) -> None:
+        self._database = database
+        self._facts = facts
+        self._owners_now = owners_now
+        self._paging_secret = paging_secret
+        self._currency = currency
+
+    async def GetCustomer(self, request: pb.GetCustomerRequest, _context: Context) -> customer_pb2.Customer:
+        customer_id = names.parse_one("customers", request.name)
+        owners_now = await self._owners_now(customer_id)
+        async with self._database.read() as conn:
+            view = await get_customer(conn, customer_id, convert.viewer_of(current_caller()), owners_now)
+        return convert.view_to_wire(view, self._currency)
+
+    async def SearchCustomers(
+        self, request: pb.SearchCustomersRequest, _context: Context
+    ) -> pb.SearchCustomersResponse:
+        size = paging.page_size(request.page_size, most=PAGE_SIZE_MAX)
+        order = convert_query.order_from_wire(request.order)
+        query = Query(convert_query.conditions_from_wire(request.conditions, self._currency), order)
+        start = convert_query.start_from_key(
+            paging.decode(request.page_token, request, self._paging_secret), query.order
+        )
+        async with self._database.read() as conn:
+            found = await search_customers(conn, query, convert.viewer_of(current_caller()), start, size)
+        token = ""
+        if found.next_start is not None:
+            token = paging.encode(convert_query.start_to_key(found.next_start), request, self._paging_secret)
+        return pb.SearchCustomersResponse(
+            customers=[convert.view_to_wire(view, self._currency) for view in found.views],
+            next_page_token=token,
+            confined_to=pb.CONFINEMENT_PRIMARY if found.confined else pb.CONFINEMENT_UNSPECIFIED,
+            left_out_count=found.left_out,
+        )
+
+    async def CountCustomers(self, request: pb.CountCustomersRequest, _context: Context) -> pb.CountCustomersResponse:
+        query = Query(convert_query.conditions_from_wire(request.conditions, self._currency))
+        async with self._database.read() as conn:
+            counted = await count_customers(conn, query, convert.viewer_of(current_caller()))
+        return pb.CountCustomersResponse(
+            customer_count=counted.customers.number,
+            customer_count_text=counted.customers.text,
+            confined_to=pb.CONFINEMENT_PRIMARY if counted.confined else pb.CONFINEMENT_UNSPECIFIED,
+            left_out_count=counted.left_out.number,
+        )
+
+    async def WatchCustomerFactChanges(
+        self, request: pb.WatchCustomerFactChangesRequest, _context: Context
+    ) -> AsyncIterator[pb.WatchCustomerFactChangesResponse]:
+        async for page in self._facts.watch(request.resume_token):
+            yield pb.WatchCustomerFactChangesResponse(
+                changes=map(convert.fact_to_wire, page.items),
+                resume_token=page.resume_token,
+                caught_up=page.caught_up,
+                source_time=wire.time_to_wire(page.source_time),
+            )

@@ -1,0 +1,1 @@
+"""What happens on a verb of customer_svc: read, decide, store."""

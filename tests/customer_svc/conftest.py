@@ -1,0 +1,97 @@
+"""A migrated database of customer_svc on the real PostgreSQL, and ways to fill it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from sqlalchemy import text
+
+from chassis.sql.bulk import BulkCounts, BulkImport
+from chassis.sql.engine import Database
+from chassis.sql.migrations import migrate
+from devstack.postgres import Postgres
+from services.customer_svc.domain.customer import Owner
+from services.customer_svc.domain.org import Branch
+from services.customer_svc.store import MIGRATIONS, imports, org, ownership
+from services.customer_svc.store.tables import METADATA
+
+Row = Mapping[str, Any]
+SCHEMAS = {table.name: table.schema for table in imports.bulk_tables()}
+KEPT = {"feed_epoch"}
+# What a row needs beside its key; tests tell only what they are about.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "customers": {"customer_type": "INDIVIDUAL", "state": "ACTIVE"},
+    "accounts": {"kind": "DEMAND", "open_date": date(2020, 1, 1)},
+    "loans": {
+        "principal_minor": 1000,
+        "outstanding_estimated": False,
+        "disburse_date": date(2020, 1, 1),
+        "state": "LIVE",
+        "in_arrears": False,
+    },
+    "cards": {"open_date": date(2020, 1, 1)},
+}
+
+
+class Bank:
+    """Fills a database as the feeds would."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._bulk = BulkImport(database, imports.bulk_tables())
+
+    async def load(self, table: str, rows: Iterable[Row], day: date = date(2026, 6, 30)) -> BulkCounts:
+        whole = [DEFAULTS.get(table, {}) | dict(row) for row in rows]
+        return await self._bulk.run(table, day, _arrow(SCHEMAS[table], whole))
+
+    async def own(self, owners_of: Mapping[str, Sequence[Owner]], generation: int = 1) -> None:
+        async with self.database.begin() as tx:
+            await ownership.replace_owners(tx, owners_of, generation)
+
+    async def grow(self, parents: Mapping[str, str | None], generation: int = 1) -> None:
+        items = [Branch(branch_id, parent_id, branch_id) for branch_id, parent_id in parents.items()]
+        async with self.database.begin() as tx:
+            await org.put_org(tx, items, generation)
+
+    async def empty(self) -> None:
+        async with self.database.begin() as tx:
+            for name in METADATA.tables.keys() - KEPT:
+                await tx.execute(text(f"DELETE FROM {name}"))
+
+
+async def _arrow(schema: pa.Schema, rows: Sequence[Row]) -> AsyncIterator[bytes]:
+    sink = pa.BufferOutputStream()
+    loose = pa.schema([field.with_nullable(nullable=True) for field in schema])
+    with pa.ipc.new_stream(sink, loose) as writer:
+        writer.write_table(pa.Table.from_pylist(list(rows), loose))
+    yield sink.getvalue().to_pybytes()
+
+
+@pytest.fixture(scope="session")
+async def customer_database_url(postgres: Postgres) -> str:
+    url = postgres.create("customer_tests")
+    await asyncio.to_thread(migrate, url, MIGRATIONS)
+    return url
+
+
+@pytest.fixture(scope="session")
+async def customer_database(customer_database_url: str) -> AsyncIterator[Database]:
+    database = Database(customer_database_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def bank(customer_database: Database) -> Bank:
+    """An empty bank."""
+    bank = Bank(customer_database)
+    await bank.empty()
+    return bank
+
+
+@pytest.fixture(scope="session")
+def bank_of() -> Callable[[Database], Bank]:
+    return Bank
