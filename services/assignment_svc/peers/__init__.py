@@ -1,0 +1,1 @@
+"""What other services know. This one asks nobody: facts come in bulk."""

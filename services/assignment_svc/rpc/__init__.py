@@ -1,0 +1,1 @@
+"""How the wire speaks: servicers, and the only translator between wire and inside."""

@@ -1,0 +1,1 @@
+"""What the service remembers: all of its SQL, and nothing else's."""

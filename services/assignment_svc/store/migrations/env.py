@@ -1,0 +1,6 @@
+"""Alembic's entry: the chassis runs it."""
+
+from chassis.sql.migrations import run_env
+from services.assignment_svc.store.tables import metadata
+
+run_env(metadata)

@@ -1,0 +1,116 @@
+"""Allocates the customers whose ownership may have changed, night by night (domain.md 3)."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.errors import Kind, Refused
+from chassis.sql.engine import Database
+from services.assignment_svc.domain.ownership import Policy
+from services.assignment_svc.store import allocation
+
+# A feed reader waits for the oldest transaction of the server: a batch is at most this many aggregates (design 4.6).
+BATCH_CUSTOMERS = 20_000
+_WORKERS = 2
+_LOCK_ASK_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did."""
+
+    counts: allocation.Counts
+    rule_counts: Mapping[str, int]
+
+
+# Tells how many customers of how many are done; answers whether to go on.
+Progress = Callable[[int, int], Awaitable[bool]]
+
+
+async def check_night(tx: AsyncConnection, day: date) -> allocation.Progress:
+    """Refuses a date before the last one allocated, and a date whose facts are not there."""
+    so_far = await allocation.progress(tx)
+    if so_far.business_date is not None and day < so_far.business_date:
+        last = so_far.business_date.isoformat()
+        raise Refused(
+            Kind.PRECONDITION,
+            "BUSINESS_DATE_PAST",
+            f"nights run in order: {last} was allocated already",
+            {"last_business_date": last},
+        )
+    if so_far.facts_date != day:
+        raise Refused(
+            Kind.PRECONDITION,
+            "FACTS_MISSING",
+            f"no facts were imported for {day.isoformat()}",
+            {"business_date": day.isoformat()},
+        )
+    return so_far
+
+
+async def allocate_ownerships(database: Database, day: date, tell: Progress, *, everybody: bool = False) -> Report:
+    """Runs one night; a run that was broken off is simply run again, and changes only what is left.
+
+    One run at a time in the whole system: a second one waits for the first.
+    """
+    async with _only_run(database):
+        async with database.begin() as tx:
+            so_far = await check_night(tx, day)
+            policy = await allocation.policy_in_force(tx)
+            seen_rev = await allocation.start_run(tx, day, so_far, policy)
+            if everybody:
+                await allocation.add_everybody(tx)
+        async with database.begin() as tx:
+            ranges = await allocation.batches(tx, BATCH_CUSTOMERS)
+            total = await allocation.candidate_count(tx)
+        run = _Run(database, day, policy, total, tell)
+        counts = await run.all_of(ranges)
+        async with database.begin() as tx:
+            await check_night(tx, day)
+            if not run.stopped:
+                await allocation.finish_run(tx, day, policy, seen_rev)
+            return Report(counts, await allocation.rule_counts(tx))
+
+
+class _Run:
+    """Two workers over the same list of ranges, one transaction a range; the database has a core for each."""
+
+    def __init__(self, database: Database, day: date, policy: Policy, total: int, tell: Progress) -> None:
+        self._database = database
+        self._day = day
+        self._policy = policy
+        self._total = total
+        self._tell = tell
+        self._counts = allocation.Counts()
+        self.stopped = False
+
+    async def all_of(self, ranges: list[tuple[str, str]]) -> allocation.Counts:
+        left = iter(ranges)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_WORKERS):
+                group.create_task(self._work(left))
+        return self._counts
+
+    async def _work(self, left: Iterator[tuple[str, str]]) -> None:
+        for bounds in left:
+            async with self._database.begin() as tx:
+                await check_night(tx, self._day)
+                counts = await allocation.allocate_batch(tx, bounds, self._day, self._policy)
+            self._counts += counts
+            if not await self._tell(self._counts.customers, self._total):
+                self.stopped = True
+            if self.stopped:
+                return
+
+
+@asynccontextmanager
+async def _only_run(database: Database) -> AsyncGenerator[None]:
+    """Holds the lock of allocation; its session's end frees it, however the process ends."""
+    async with database.alone() as connection:
+        while not await allocation.try_lock(connection):  # noqa: ASYNC110 - who unlocks may be another process
+            await asyncio.sleep(_LOCK_ASK_SECONDS)
+        yield
