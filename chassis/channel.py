@@ -18,6 +18,7 @@ from chassis.registry import Registry
 from chassis.settings import ServiceSettings
 from chassis.tokens import Signer
 from chassis.xds import XdsServer
+from chassis.xds_resources import CERTIFICATE_PROVIDER, Tls
 from chassis.zookeeper import ZooKeeper
 
 # When the call that is being served must be over, in monotonic seconds; set by the server's interceptors.
@@ -54,14 +55,15 @@ def timeout_seconds(asked: float | None, *, unary: bool) -> float | None:
 class Channels:
     """One channel per service, all opened at start, through the xDS server of this process."""
 
-    def __init__(self, socket_path: Path, caller_token: Callable[[], str | None]) -> None:
+    def __init__(self, socket_path: Path, caller_token: Callable[[], str | None], tls: Tls | None = None) -> None:
         self._socket_path = socket_path
+        self._tls = tls
         self._caller_token = caller_token
         self._channels: dict[str, GovernedChannel] = {}
 
     def open(self, service_names: Iterable[str]) -> None:
         """Opens the channels. gRPC reads where xDS is when it resolves a target for the first time."""
-        bootstrap = {
+        bootstrap: dict[str, Any] = {
             "xds_servers": [
                 {
                     "server_uri": f"unix:{self._socket_path.absolute()}",
@@ -71,11 +73,19 @@ class Channels:
             ],
             "node": {"id": f"banyan-{os.getpid()}"},
         }
+        if self._tls is not None:
+            bootstrap["certificate_providers"] = {CERTIFICATE_PROVIDER: _file_watcher(self._tls)}
         os.environ["GRPC_XDS_BOOTSTRAP_CONFIG"] = json.dumps(bootstrap)
         for name in service_names:
-            channel = grpc.aio.insecure_channel(f"xds:///{name}", options=_OPTIONS)
+            channel = self._open(f"xds:///{name}")
             channel.get_state(try_to_connect=True)
             self._channels[name] = GovernedChannel(channel, self._caller_token)
+
+    def _open(self, target: str) -> grpc.aio.Channel:
+        if self._tls is None:
+            return grpc.aio.insecure_channel(target, options=_OPTIONS)
+        # The cluster says whom to trust; were that lost, the fallback trusts public authorities only, so none of ours.
+        return grpc.aio.secure_channel(target, grpc.xds_channel_credentials(), options=_OPTIONS)
 
     def channel(self, service_name: str) -> grpc.aio.Channel:
         return self._channels[service_name]
@@ -84,6 +94,28 @@ class Channels:
         for channel in self._channels.values():
             await channel.close()
         self._channels.clear()
+
+
+def _file_watcher(tls: Tls) -> dict[str, Any]:
+    return {
+        "plugin_name": "file_watcher",
+        "config": {
+            "certificate_file": str(tls.certificate),
+            "private_key_file": str(tls.key),
+            "ca_certificate_file": str(tls.authority),
+            "refresh_interval": "60s",
+        },
+    }
+
+
+def tls_of(settings: ServiceSettings) -> Tls | None:
+    """The files for mutual TLS; None when it is off. All three or none must be set."""
+    files = [path for path in (settings.tls_certificate, settings.tls_key, settings.tls_ca) if path is not None]
+    if not files:
+        return None
+    if len(files) < 3:  # noqa: PLR2004 (all of them)
+        raise ValueError("tls_certificate, tls_key and tls_ca go together")
+    return Tls(*files)
 
 
 class GovernedChannel(grpc.aio.Channel):
@@ -187,10 +219,12 @@ async def mesh(settings: ServiceSettings, application: str, needs: Sequence[str]
     """
     zookeeper = ZooKeeper(settings.zookeeper, settings.zookeeper_auth, settings.session_timeout_seconds)
     discovery = Discovery(zookeeper, needs, settings.home / "discovery.json")
-    xds = XdsServer(discovery, settings.home / "xds.sock")
+    tls = tls_of(settings)
+    xds = XdsServer(discovery, settings.home / "xds.sock", tls=tls)
     channels = Channels(
         settings.home / "xds.sock",
         lambda: signer.service_token(clock.now()) if signer is not None else None,
+        tls,
     )
     await zookeeper.start()
     await discovery.start()

@@ -39,14 +39,14 @@ class Registry:
         self._application = application
         self._wanted: tuple[Provider, ...] = ()
         self._gone: set[str] = set()
-        self._registered = False
+        self._holding_session = 0  # the session that held every node when last looked at
         self._wake = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
     @property
     def registered(self) -> bool:
-        """Whether every node was there and ours when last looked at, and ZooKeeper is still connected."""
-        return self._registered and self._zookeeper.connected
+        """Whether every node was there and this session's when last looked at, and ZooKeeper is still connected."""
+        return self._zookeeper.connected and self._holding_session == self._zookeeper.session_id != 0
 
     async def register(
         self, services: Sequence[tuple[str, Sequence[str]]], host: str, port: int, traits: Traits | None = None
@@ -81,7 +81,7 @@ class Registry:
         self._keeper.cancel()
         await asyncio.gather(self._keeper, return_exceptions=True)
         self._keeper = None
-        self._registered = False
+        self._holding_session = 0
         leaving, self._wanted = self._wanted, ()
         with suppress(ZooKeeperFailed):
             await asyncio.gather(*(self._zookeeper.delete(path) for path in {*map(_path, leaving), *self._gone}))
@@ -89,23 +89,24 @@ class Registry:
     async def _keep(self) -> None:
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(AUDIT_SECONDS if self._registered else RETRY_SECONDS):
+                async with asyncio.timeout(AUDIT_SECONDS if self.registered else RETRY_SECONDS):
                     await self._wake.wait()
             self._wake.clear()
             try:
                 await self._reconcile()
             except ZooKeeperFailed as failure:
-                self._registered = False
+                self._holding_session = 0
                 log.debug("registry_waits", failure=str(failure))
 
     async def _reconcile(self) -> None:
+        session = self._zookeeper.session_id
         await asyncio.gather(*(self._hold(_path(provider)) for provider in self._wanted))
         for path in tuple(self._gone):  # after the new ones, so that no reader finds none
             await self._zookeeper.delete(path)
             self._gone.discard(path)
-        if not self._registered and self._wanted:
+        if self._holding_session != session and self._wanted:
             log.info("registered", services=[p.interface for p in self._wanted], address=self._wanted[0].address)
-        self._registered = bool(self._wanted)
+        self._holding_session = session
 
     async def _hold(self, path: str) -> None:
         """Makes the node ours: one that a dead session left would vanish with it, so it is deleted and made again."""

@@ -13,7 +13,7 @@ from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 from google.protobuf import any_pb2
 
 from chassis.discovery import Discovery, Snapshot
-from chassis.xds_resources import CLUSTER, ENDPOINTS, LISTENER, cluster, endpoints, listener
+from chassis.xds_resources import CLUSTER, ENDPOINTS, LISTENER, Tls, cluster, endpoints, listener
 
 log = structlog.get_logger(__name__)
 
@@ -39,11 +39,13 @@ class XdsServer:
         hash_headers: Mapping[str, str] | None = None,
         *,
         for_envoy: bool = False,
+        tls: Tls | None = None,
     ) -> None:
         self._discovery = discovery
         self._socket_path = socket_path
         self._hash_headers = dict(hash_headers or {})
         self._for_envoy = for_envoy
+        self._tls = tls
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> None:
@@ -70,10 +72,13 @@ class XdsServer:
         if type_url == LISTENER:
             return [listener(name, self._hash_headers.get(name, "")) for name in wanted]
         if type_url == CLUSTER:
-            return [cluster(name, self._hash_headers.get(name, ""), for_envoy=self._for_envoy) for name in wanted]
+            return [self._cluster(name) for name in wanted]
         if type_url == ENDPOINTS:
             return [endpoints(name, known[name]) for name in wanted]
         return []
+
+    def _cluster(self, name: str) -> any_pb2.Any:
+        return cluster(name, self._hash_headers.get(name, ""), self._tls, for_envoy=self._for_envoy)
 
     async def stream(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """One client's stream: answers what it asks, and tells it again whenever the snapshot changes that."""

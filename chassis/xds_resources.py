@@ -4,7 +4,9 @@ The dictionaries are the proto's JSON form, so they read like Envoy's own docume
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import any_pb2, descriptor_pool, json_format, message_factory
@@ -17,6 +19,7 @@ CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 ENDPOINTS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 _HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+_UPSTREAM_TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 _UPSTREAM_HTTP = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 # `_message` finds these messages by name; they come without type stubs.
@@ -26,6 +29,7 @@ for _module in (
     "envoy.config.listener.v3.listener_pb2",
     "envoy.extensions.filters.http.router.v3.router_pb2",
     "envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",
+    "envoy.extensions.transport_sockets.tls.v3.tls_pb2",
     "envoy.extensions.upstreams.http.v3.http_protocol_options_pb2",
 ):
     import_module(_module)
@@ -46,6 +50,25 @@ OUTLIER_DETECTION = {
     "base_ejection_time": "10s",
     "max_ejection_percent": 50,
 }
+
+
+# The certificate provider that a bootstrap must define; gRPC reads certificates by it, never from resources.
+CERTIFICATE_PROVIDER = "own"
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The files (PEM) that mutual TLS needs; clients read them again when they change."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+
+def identity(service: str) -> str:
+    """The name in the certificate of who serves a proto service: `banyan.customer.v1.X` → `banyan/customer_svc`."""
+    bank, name, *_ = [*service.split("."), "", ""]
+    return f"{bank}/{name}_svc"
 
 
 def retried_paths(service: str) -> list[str]:
@@ -79,8 +102,8 @@ def listener(service: str, hash_header: str = "") -> any_pb2.Any:
     return _message(LISTENER, {"name": service, "api_listener": {"api_listener": connection_manager}})
 
 
-def cluster(service: str, hash_header: str = "", *, for_envoy: bool = False) -> any_pb2.Any:
-    """How the providers of a service are chosen and ejected."""
+def cluster(service: str, hash_header: str = "", tls: Tls | None = None, *, for_envoy: bool = False) -> any_pb2.Any:
+    """How the providers of a service are chosen, ejected and, with TLS, recognised."""
     content: dict[str, Any] = {
         "name": service,
         "type": "EDS",
@@ -91,6 +114,12 @@ def cluster(service: str, hash_header: str = "", *, for_envoy: bool = False) -> 
         "lb_policy": "RING_HASH" if hash_header else "ROUND_ROBIN",
         "outlier_detection": OUTLIER_DETECTION,
     }
+    if tls is not None:
+        context = _envoy_tls(service, tls) if for_envoy else _grpc_tls(service)
+        content["transport_socket"] = {
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {"@type": _UPSTREAM_TLS, "common_tls_context": context},
+        }
     if for_envoy:
         content |= {
             "connect_timeout": "1s",
@@ -127,6 +156,33 @@ def _locality(provider: Provider, weight: int) -> Mapping[str, Any]:
         "locality": {"sub_zone": provider.address},
         "load_balancing_weight": weight,
         "lb_endpoints": [{"endpoint": {"address": address}, "health_status": "HEALTHY"}],
+    }
+
+
+def _grpc_tls(service: str) -> Mapping[str, Any]:
+    provider = {"instance_name": CERTIFICATE_PROVIDER}
+    return {
+        "tls_certificate_provider_instance": provider,
+        "validation_context": {
+            "ca_certificate_provider_instance": provider,
+            "match_subject_alt_names": [{"exact": identity(service)}],
+        },
+    }
+
+
+def _envoy_tls(service: str, tls: Tls) -> Mapping[str, Any]:
+    return {
+        "alpn_protocols": ["h2"],
+        "tls_certificates": [
+            {
+                "certificate_chain": {"filename": str(tls.certificate)},
+                "private_key": {"filename": str(tls.key)},
+            }
+        ],
+        "validation_context": {
+            "trusted_ca": {"filename": str(tls.authority)},
+            "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": identity(service)}}],
+        },
     }
 
 

@@ -47,7 +47,6 @@ async def test_it_registers_again_after_its_session_expired(
     before = zookeeper.session_id
     await expire_session(zookeeper)
     await eventually(lambda: zookeeper.session_id not in {before, 0} and registry.registered)
-    await asyncio.sleep(0.2)
     assert await zookeeper.owner(f"{FOLDER}/{name}") == zookeeper.session_id
 
 
@@ -62,7 +61,6 @@ async def test_it_registers_again_in_a_zookeeper_that_lost_its_data(
     assert not registry.registered
     await asyncio.to_thread(zookeeper_server.start)
     await eventually(lambda: registry.registered, within_seconds=30)
-    await asyncio.sleep(0.2)
     assert await zookeeper.children(FOLDER) == [name]
 
 

@@ -58,11 +58,12 @@ def bootstrap(ads: Path, admin: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def known(session_home: Home) -> AsyncIterator[Known]:
+async def known(session_home: Home, authority: Callable[[str], Any]) -> AsyncIterator[Known]:
     known = Known()
     folder = session_home.root / "xds-envoy"
     folder.mkdir()
-    server = XdsServer(cast("Discovery", known), folder / "ads.sock", for_envoy=True)
+    tls = authority("bank").issue("banyan/gateway")
+    server = XdsServer(cast("Discovery", known), folder / "ads.sock", for_envoy=True, tls=tls)
     await server.start()
     configuration = folder / "envoy.json"
     configuration.write_text(json.dumps(bootstrap(folder / "ads.sock", folder / "admin.sock")))
@@ -100,7 +101,7 @@ async def becomes(admin: Path, wanted: set[str]) -> None:
         pytest.fail(f"Envoy still has {found}")
 
 
-async def test_envoy_takes_clusters_by_wildcard_and_follows_their_endpoints(known: Known, session_home: Home):
+async def test_envoy_takes_clusters_with_tls_by_wildcard_and_follows_their_endpoints(known: Known, session_home: Home):
     admin = session_home.root / "xds-envoy" / "admin.sock"
     known.know(first=[], second=[7])
     await becomes(admin, {"first", "second", "second::127.0.0.1:7"})
