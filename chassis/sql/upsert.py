@@ -46,7 +46,7 @@ SELECT {", ".join(source)} FROM {{staging}} AS s LEFT JOIN "{target.name}" AS t0
 WHERE {within.format(alias="s")} AND ({wanted})
 ORDER BY {_list("s", key)}
 ON CONFLICT ({_quoted(key)}) {then}
-RETURNING t.xmax = 0 AS is_new"""  # noqa: S608
+RETURNING old."{key[0]}" IS NULL AS is_new"""  # noqa: S608
     touched = ""
     if root is not None:
         (root_key,) = (column.name for column in root.primary_key)

@@ -67,7 +67,7 @@ WITH written AS (
     ON CONFLICT (product_id) DO UPDATE
     SET display_name = excluded.display_name, category = excluded.category, update_time = bank_now()
     WHERE (t.display_name, t.category) IS DISTINCT FROM (excluded.display_name, excluded.category)
-    RETURNING t.xmax = 0 AS is_new
+    RETURNING old.product_id IS NULL AS is_new
 )
 SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM written"""),  # noqa: S608 - our own staging table
         {"lower": lower, "upper": upper},

@@ -1,0 +1,1 @@
+"""What alert_svc does without being asked: it follows others."""

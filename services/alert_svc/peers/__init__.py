@@ -1,0 +1,1 @@
+"""What assignment_svc and customer_svc tell, as plain values."""

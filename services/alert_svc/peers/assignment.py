@@ -1,0 +1,63 @@
+"""What assignment_svc tells: owners, branches and revoked sessions."""
+
+from collections.abc import AsyncIterator
+
+import grpc
+from banyan.assignment.v1 import (
+    org_service_pb2,
+    org_service_pb2_grpc,
+    ownership_pb2,
+    ownership_service_pb2,
+    ownership_service_pb2_grpc,
+)
+
+from chassis import names, wire
+from policy.visibility import OwnerRow
+from services.alert_svc.domain.followed import OrgFact, OwnershipFact
+
+ORG_SERVICE = "banyan.assignment.v1.OrgService"
+OWNERSHIP_SERVICE = "banyan.assignment.v1.OwnershipService"
+
+
+def watch_ownerships(
+    channel: grpc.aio.Channel, resume_token: str
+) -> AsyncIterator[ownership_service_pb2.WatchOwnershipChangesResponse]:
+    stub = ownership_service_pb2_grpc.OwnershipServiceStub(channel)
+    return stub.WatchOwnershipChanges(ownership_service_pb2.WatchOwnershipChangesRequest(resume_token=resume_token))
+
+
+def watch_org(channel: grpc.aio.Channel, resume_token: str) -> AsyncIterator[org_service_pb2.WatchOrgChangesResponse]:
+    stub = org_service_pb2_grpc.OrgServiceStub(channel)
+    return stub.WatchOrgChanges(org_service_pb2.WatchOrgChangesRequest(resume_token=resume_token))
+
+
+def ownership_fact(change: ownership_service_pb2.OwnershipChange) -> OwnershipFact:
+    (customer_id,) = names.parse("customers/*/ownership", change.ownership.name)
+    if change.gone:
+        return OwnershipFact(customer_id, ())
+    return OwnershipFact(customer_id, tuple(_owner_row(owner) for owner in change.ownership.owners))
+
+
+def org_fact(change: org_service_pb2.OrgChange) -> OrgFact:
+    match change.WhichOneof("item"):
+        case "branch":
+            branch_id = names.parse_one("branches", change.branch.name)
+            parent_id = names.parse_optional("branches", change.branch.parent, "parent")
+            return OrgFact(branch_id=branch_id, parent_id=parent_id, gone=change.gone)
+        case "revoked_session":
+            session = change.revoked_session
+            return OrgFact(
+                session_id=names.parse_one("sessions", session.session),
+                expire_time=wire.time_from_wire(session.expire_time, "expire_time"),
+                gone=change.gone,
+            )
+        case _:
+            return OrgFact()
+
+
+def _owner_row(owner: ownership_pb2.Owner) -> OwnerRow:
+    return OwnerRow(
+        branch_id=names.parse_one("branches", owner.branch),
+        side="PRIMARY" if owner.side == ownership_pb2.SIDE_PRIMARY else "SECONDARY",
+        manager_id=names.parse_optional("staff", owner.manager, "manager"),
+    )

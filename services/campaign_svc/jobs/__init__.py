@@ -1,0 +1,1 @@
+"""What campaign_svc does without being asked: it follows others."""
