@@ -12,7 +12,6 @@ import structlog
 import uvloop
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
-from grpc_reflection.v1alpha.reflection import ReflectionServicer
 
 from chassis import health as health_service
 from chassis import ports, telemetry
@@ -119,7 +118,7 @@ class Instance:
             Served(
                 reflection.SERVICE_NAME,
                 reflection_pb2_grpc.add_ServerReflectionServicer_to_server,
-                ReflectionServicer(names),
+                reflection.aio.ReflectionServicer(names),
             ),
         ]
         allowed = {method.path: PUBLIC for method in methods(service.name for service in services)}

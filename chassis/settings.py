@@ -49,7 +49,9 @@ class ServiceSettings(BaseSettings):
         le=65535,
         description="The port for Prometheus; 0 means the one used last time, else a free one; -1 means off.",
     )
-    log_level: str = Field(default="INFO", description="The least important level that is logged: DEBUG, INFO, …")
+    log_level: str = Field(
+        default="INFO", description="The least important level that is logged: DEBUG, INFO, WARNING or ERROR."
+    )
     otlp_endpoint: str = Field(default="", description="Where traces go (OTLP over gRPC); empty means nowhere.")
     calls_max: int = Field(
         default=500, ge=1, description="How many calls an instance works on at once; more are sent elsewhere."
