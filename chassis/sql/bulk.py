@@ -16,7 +16,7 @@ from chassis.errors import Kind, Refused, Violation
 from chassis.sql.arrow_rows import ROW_COLUMN, Inbox, Piece, RowError, RowReader
 from chassis.sql.business_day import set_business_day
 from chassis.sql.copy import copy_csv
-from chassis.sql.engine import Database, repeat_transaction, sqlstate
+from chassis.sql.engine import Database, begun, repeat_transaction, sqlstate
 from chassis.sql.upsert import Upsert, default_upsert
 
 __all__ = ["BulkCounts", "BulkImport", "BulkTable", "RowError", "default_upsert", "no_check", "unknown_references"]
@@ -97,7 +97,7 @@ class BulkImport:
             async with _locked(connection, table.name):
                 await _check(connection, table, staging)
                 inserted, updated = await _store(connection, table, staging)
-            async with connection.begin():
+            async with begun(connection):
                 await set_business_day(connection, business_date)
         return BulkCounts(reader.received, inserted, updated, reader.received - inserted - updated)
 
@@ -105,7 +105,7 @@ class BulkImport:
         """Copies the rows into a temporary table, decoding the next piece while the server takes this one."""
         staging = f"staging_{table.name}"
         columns = ", ".join(f'"{field.name}" {_TYPES[field.type]}' for field in table.schema)
-        async with connection.begin():
+        async with begun(connection):
             await connection.execute(text("SET LOCAL temp_buffers = '64MB'"))
             await connection.execute(text(f'CREATE TEMPORARY TABLE {staging} ("{ROW_COLUMN}" bigint, {columns})'))
         names = [ROW_COLUMN, *table.schema.names]
@@ -113,7 +113,7 @@ class BulkImport:
         decoding: asyncio.Future[Piece | None] = loop.run_in_executor(self._threads, reader.next_piece)
         while (piece := await decoding) is not None:
             decoding = loop.run_in_executor(self._threads, reader.next_piece)
-            async with connection.begin():
+            async with begun(connection):
                 await copy_csv(connection, staging, names, piece.csv)
         if reader.errors:
             raise refused_rows(reader.errors, reader.bad_row_count)
@@ -137,29 +137,29 @@ async def _reading(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Inbox]:
 async def _locked(connection: AsyncConnection, name: str) -> AsyncGenerator[None]:
     """Lets one import of a table check and store at a time, on whatever instance."""
     key = {"key": f"import\n{name}"}
-    async with connection.begin():
+    async with begun(connection):
         await connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:key, 0))"), key)
     try:
         yield
     finally:
         # If the connection broke, the lock is gone with it.
         if not connection.invalidated:
-            async with connection.begin():
+            async with begun(connection):
                 await connection.execute(text("SELECT pg_advisory_unlock(hashtextextended(:key, 0))"), key)
 
 
 async def _check(connection: AsyncConnection, table: BulkTable, staging: str) -> None:
     key = ", ".join(f'"{name}"' for name in table.key)
     try:
-        async with connection.begin():
+        async with begun(connection):
             await connection.execute(text(f"CREATE UNIQUE INDEX ON {staging} ({key})"))
             await connection.execute(text(f"ANALYZE {staging}"))
     except DBAPIError as error:
         if sqlstate(error) != _UNIQUE_VIOLATION:
             raise
-        async with connection.begin():
+        async with begun(connection):
             raise refused_rows(await _duplicates(connection, table, staging)) from error
-    async with connection.begin():
+    async with begun(connection):
         errors = await table.check(connection, staging)
     if errors:
         raise refused_rows(sorted(errors, key=lambda found: (found.row, found.field)))
@@ -184,7 +184,7 @@ async def _store(connection: AsyncConnection, table: BulkTable, staging: str) ->
     bounds_query = f"""
 SELECT {first} FROM (SELECT {first}, row_number() OVER (ORDER BY {first}) AS n FROM {staging}) AS numbered
 WHERE n % {KEYS_PER_COMMIT} = 0 UNION SELECT max({first}) FROM {staging} ORDER BY 1"""  # noqa: S608 - our names
-    async with connection.begin():
+    async with begun(connection):
         bounds = [bound for bound in (await connection.execute(text(bounds_query))).scalars() if bound is not None]
     inserted, updated, lower = 0, 0, ""
     for upper in bounds:
@@ -192,15 +192,9 @@ WHERE n % {KEYS_PER_COMMIT} = 0 UNION SELECT max({first}) FROM {staging} ORDER B
         async def upsert_batch(tx: AsyncConnection, lower: str = lower, upper: str = upper) -> tuple[int, int]:
             return await table.upsert(tx, staging, lower, upper)
 
-        new, changed = await repeat_transaction(lambda: _begun(connection), upsert_batch)
+        new, changed = await repeat_transaction(lambda: begun(connection), upsert_batch)
         inserted, updated, lower = inserted + new, updated + changed, upper
     return inserted, updated
-
-
-@asynccontextmanager
-async def _begun(connection: AsyncConnection) -> AsyncGenerator[AsyncConnection]:
-    async with connection.begin():
-        yield connection
 
 
 async def unknown_references(

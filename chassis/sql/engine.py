@@ -4,11 +4,11 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -46,13 +46,14 @@ class Database:
             pool_use_lifo=True,
             connect_args=self._arguments,
         )
+        event.listen(self._pooled.sync_engine, "checkout", _refuse_closed)
         self._reading = self._pooled.execution_options(isolation_level="AUTOCOMMIT")
         self._single = create_async_engine(self._url, poolclass=NullPool, connect_args=self._arguments)
 
     @asynccontextmanager
     async def begin(self) -> AsyncGenerator[AsyncConnection]:
         """A transaction: committed at the end of the block, rolled back if the block raises."""
-        async with _connected(self._pooled) as connection, connection.begin():
+        async with _connected(self._pooled) as connection, begun(connection):
             yield connection
 
     @asynccontextmanager
@@ -97,6 +98,25 @@ async def repeat_transaction(
         return await work(tx)
 
 
+@asynccontextmanager
+async def begun(connection: AsyncConnection) -> AsyncGenerator[AsyncConnection]:
+    """A transaction on a connection of one's own: committed at the end of the block, rolled back if the block raises.
+
+    What the block raised is what the caller sees, a cancellation above all: a rollback that fails in its wake, as it
+    does when a statement was cut off, must not hide it.
+    """
+    transaction = await connection.begin()
+    try:
+        yield connection
+        await transaction.commit()
+    except BaseException:
+        try:
+            await transaction.rollback()
+        except Exception as error:  # noqa: BLE001 - the connection is broken: nothing can be worse
+            await connection.invalidate(error)
+        raise
+
+
 def connection_url(url: str, password: str | None) -> URL:
     """The URL with the password that came from a file, if one did."""
     parsed = make_url(url)
@@ -107,6 +127,12 @@ def sqlstate(error: BaseException) -> str:
     """PostgreSQL's code of an error, whether SQLAlchemy wrapped it or the driver raised it (COPY); else empty."""
     origin = error.orig if isinstance(error, DBAPIError) else error
     return str(getattr(origin, "sqlstate", None) or "")
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401 - SQLAlchemy's own
+    """Makes the pool replace a connection that the server has closed, at no cost for the others."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 @asynccontextmanager

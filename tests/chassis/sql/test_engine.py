@@ -93,3 +93,31 @@ async def test_bank_time_can_be_shifted_for_tests(database):
         await connection.execute(text("SET LOCAL banyan.clock_offset = '3 days'"))
         shift = await connection.execute(text("SELECT bank_now() - statement_timestamp()"))
         assert shift.scalar_one().days == 3
+
+
+async def test_a_cancelled_call_ends_cancelled_and_harms_nobody(database):
+    async def hang():
+        async with database.begin() as tx:
+            await tx.execute(text("UPDATE pair SET value = 5"))
+            await tx.execute(text("SELECT pg_sleep(30)"))
+
+    running = [asyncio.create_task(hang()) for _ in range(30)]  # more than the pool holds
+    await asyncio.sleep(0.2)
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running, timeout=5)
+    assert all(task.cancelled() for task in running)
+    assert await asyncio.gather(*(values(database) for _ in range(40))) == [[0, 0]] * 40
+
+
+async def test_connections_that_the_server_closed_fail_no_later_call(database):
+    await asyncio.gather(*(values(database) for _ in range(10)))
+    async with database.alone() as connection:
+        await connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    await asyncio.sleep(0.2)
+    assert await asyncio.gather(*(values(database) for _ in range(10))) == [[0, 0]] * 10
