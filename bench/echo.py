@@ -1,10 +1,11 @@
-"""A service that answers at once: `python -m bench.echo bare|governed HOME ZOOKEEPER PORT`, and its caller.
+"""A service that answers at once: `python -m bench.echo ROLE HOME ZOOKEEPER PORT [SECONDS]`, and its caller.
 
 Both serve and call the same generated code with the same messages; `governed` has everything that a service of ours
-has around it: ZooKeeper, xDS, the whole chain of interceptors, tokens.
+has around it: ZooKeeper, xDS, the whole chain of interceptors, tokens. It serves the keys that a gateway asks for.
 """
 
 import asyncio
+import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -12,21 +13,27 @@ from pathlib import Path
 
 import grpc
 import uvloop
+from banyan.assignment.v1 import session_service_pb2, session_service_pb2_grpc
 from banyan.campaign.v1 import product_pb2, product_service_pb2, product_service_pb2_grpc
+from google.api import httpbody_pb2
 
-from chassis.caller import ANY_ROLE
+from chassis.caller import ANY_ROLE, PUBLIC
 from chassis.channel import Mesh, mesh
 from chassis.server import App, Served, serve
 from chassis.settings import ServiceSettings
 from chassis.streams import Context
 from chassis.testing import SignedIn
+from chassis.tokens import KeyRing
 
 SERVICE = "banyan.campaign.v1.ProductService"
+SESSIONS = "banyan.assignment.v1.SessionService"
 CALLERS = 16
-SECONDS = 4.0
-WARM_UP_SECONDS = 1.0
 PRODUCT = product_pb2.Product(name="products/p1", display_name="定期存款三年", category="deposit")
-_ALLOWED = {f"/{SERVICE}/GetProduct": ANY_ROLE, f"/{SERVICE}/ListProducts": ANY_ROLE}
+REQUEST = product_service_pb2.GetProductRequest(name=PRODUCT.name)
+_ALLOWED = {f"/{SERVICE}/{method}": ANY_ROLE for method in ("GetProduct", "ListProducts")} | {
+    f"/{SESSIONS}/{method}": PUBLIC
+    for method in ("CreateSession", "GetSession", "RefreshSession", "DeleteSession", "GetJwks")
+}
 
 
 class EchoServicer(product_service_pb2_grpc.ProductServiceServicer):
@@ -34,6 +41,16 @@ class EchoServicer(product_service_pb2_grpc.ProductServiceServicer):
         self, _request: product_service_pb2.GetProductRequest, _context: Context
     ) -> product_pb2.Product:
         return PRODUCT
+
+
+class KeysServicer(session_service_pb2_grpc.SessionServiceServicer):
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+
+    async def GetJwks(  # noqa: N802 - gRPC method name
+        self, _request: session_service_pb2.GetJwksRequest, _context: Context
+    ) -> httpbody_pb2.HttpBody:
+        return httpbody_pb2.HttpBody(content_type="application/json", data=json.dumps(self._ring.jwks()).encode())
 
 
 def settings(home: Path, zookeeper: str, port: int = 0) -> ServiceSettings:
@@ -52,18 +69,21 @@ async def serve_bare(port: int) -> None:
 
 async def serve_governed(home: Path, zookeeper: str, port: int) -> None:
     told = settings(home / f"echo-{port}", zookeeper, port)
+    signed_in = SignedIn(told.keys)
     net = await mesh(told, "campaign_svc", [], None)
-    add = product_service_pb2_grpc.add_ProductServiceServicer_to_server
-    served = Served(SERVICE, add, EchoServicer())
-    app = App("campaign_svc", "campaign.banyan", [served], _ALLOWED, SignedIn(told.keys).verifier, close=[net.close])
+    served = [
+        Served(SERVICE, product_service_pb2_grpc.add_ProductServiceServicer_to_server, EchoServicer()),
+        Served(SESSIONS, session_service_pb2_grpc.add_SessionServiceServicer_to_server, KeysServicer(signed_in.ring)),
+    ]
+    app = App("campaign_svc", "campaign.banyan", served, _ALLOWED, signed_in.verifier, close=[net.close])
     await serve(told, app, net.registry)
 
 
-async def rate(call: Callable[[], Awaitable[object]]) -> float:
-    """Calls per second of 16 callers, after a second to warm up."""
+async def rate(call: Callable[[], Awaitable[object]], seconds: float) -> float:
+    """Calls per second of 16 callers, warmed up by a quarter of the time."""
     counted = 0
-    begin = time.perf_counter() + WARM_UP_SECONDS
-    end = begin + SECONDS
+    begin = time.perf_counter() + seconds / 4
+    end = begin + seconds
 
     async def caller() -> None:
         nonlocal counted
@@ -72,32 +92,33 @@ async def rate(call: Callable[[], Awaitable[object]]) -> float:
             counted += now >= begin
 
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
-    return counted / SECONDS
+    return counted / seconds
 
 
-async def call_bare(port: int) -> float:
+async def call_bare(port: int, seconds: float) -> float:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = product_service_pb2_grpc.ProductServiceStub(channel)
-        request = product_service_pb2.GetProductRequest(name="products/p1")
-        return await rate(lambda: stub.GetProduct(request))
+        return await rate(lambda: stub.GetProduct(REQUEST), seconds)
 
 
 async def open_mesh(home: Path, zookeeper: str) -> Mesh:
+    """A caller's net, when a call over it has been answered."""
     told = settings(home / "caller", zookeeper)
-    return await mesh(told, "cli", [SERVICE], SignedIn(told.keys).signer("cli"))
+    net = await mesh(told, "cli", [SERVICE], SignedIn(told.keys).signer("cli"))
+    stub = product_service_pb2_grpc.ProductServiceStub(net.channel(SERVICE))
+    await stub.GetProduct(REQUEST, wait_for_ready=True, timeout=20)
+    return net
 
 
-async def call_governed(home: Path, zookeeper: str) -> float:
+async def call_governed(home: Path, zookeeper: str, seconds: float) -> float:
     net = await open_mesh(home, zookeeper)
     stub = product_service_pb2_grpc.ProductServiceStub(net.channel(SERVICE))
-    request = product_service_pb2.GetProductRequest(name="products/p1")
-    await stub.GetProduct(request, wait_for_ready=True, timeout=20)
-    measured = await rate(lambda: stub.GetProduct(request))
+    measured = await rate(lambda: stub.GetProduct(REQUEST), seconds)
     await net.close()
     return measured
 
 
-def main(role: str, home: str, zookeeper: str, port: str) -> None:
+def main(role: str, home: str, zookeeper: str, port: str, seconds: str = "0") -> None:
     folder, number = Path(home), int(port)
     match role:
         case "serve-bare":
@@ -105,9 +126,9 @@ def main(role: str, home: str, zookeeper: str, port: str) -> None:
         case "serve-governed":
             uvloop.run(serve_governed(folder, zookeeper, number))
         case "call-bare":
-            print(uvloop.run(call_bare(number)))
+            print(uvloop.run(call_bare(number, float(seconds))))
         case _:
-            print(uvloop.run(call_governed(folder, zookeeper)))
+            print(uvloop.run(call_governed(folder, zookeeper, float(seconds))))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Servers and processes that benchmarks measure against, each in a throw-away home."""
 
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from devstack.home import Home
@@ -33,7 +35,22 @@ def running(specs: Sequence[Spec], at: Home) -> Generator[list[Child]]:
         stop_all(children)
 
 
+def serving(at: Home, name: str, port: int, *arguments: object, environment: Mapping[str, str] | None = None) -> Spec:
+    """A process `python -m ARGUMENTS` that is ready when it listens on its port."""
+    command = [sys.executable, "-P", "-m", *map(str, arguments)]
+    return Spec(name, command, at.short, ready=partial(_listens, port), environment=environment or {}, port=port)
+
+
 def output_of(module: str, *arguments: object) -> str:
-    """What `python -m module …` prints, when it has ended well."""
+    """The last line that `python -m module …` prints, when it has ended well; what comes before is its log."""
     command = [sys.executable, "-P", "-m", module, *map(str, arguments)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return printed.splitlines()[-1]
+
+
+def _listens(port: int, _pid: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
