@@ -13,6 +13,8 @@ CHASSIS_DOMAIN = "banyan"
 # Reasons that mean the same in every service; all others are of the service's own ErrorReason.
 CHASSIS_REASONS = frozenset(
     {
+        "DATABASE_BUSY",
+        "DATABASE_UNREACHABLE",
         "DEADLINE_EXCEEDED",
         "FIELD_INVALID",
         "INTERNAL",
@@ -22,6 +24,7 @@ CHASSIS_REASONS = frozenset(
         "PEER_UNAVAILABLE",
         "REQUEST_MALFORMED",
         "ROLE_FORBIDDEN",
+        "ROWS_TOO_MANY",
         "STREAM_ENDED",
         "TOKEN_EXPIRED",
         "TOKEN_INVALID",

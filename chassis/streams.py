@@ -21,7 +21,7 @@ MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 
 # A stream's head goes out at once, but a refusal that the handler knows right away should still be a status, which
 # becomes an HTTP status at the gateway: after the head it could not.
-_HEAD_DELAY_SECONDS = 0.05
+_HEAD_DELAY_SECONDS = 0.2
 # A client that does not read holds the stream's one writer; it gets this long before it is cut off.
 _LAST_WRITE_SECONDS = 5.0
 _REVOCATION_CHECK_SECONDS = 1.0

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
@@ -41,6 +43,8 @@ _RENEW_BEFORE = timedelta(minutes=2)
 _SERVICE_ROLES = frozenset({Role.SERVICE})
 _REREAD_SECONDS = 60.0
 _REREAD_UNKNOWN_SECONDS = 5.0
+
+log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 
 def issuer_of(application: str) -> str:
@@ -120,13 +124,21 @@ class KeyRing:
     def _read(self) -> None:
         found: dict[str, PublicKey] = {}
         for path in (self._folder / "public").glob("*/*.pem"):
-            application, kid = path.parent.name, path.stem
-            key = serialization.load_pem_public_key(path.read_bytes())
-            assert isinstance(key, rsa.RSAPublicKey), f"{path} is not an RSA key"
-            assert kid.startswith(f"{application}-"), f"{path}: a kid begins with its application"
-            found[kid] = PublicKey(kid, application, key)
+            try:
+                found[path.stem] = _public_key(path)
+            except (OSError, ValueError, UnsupportedAlgorithm):
+                # One spoiled file must not lock everybody out; its own tokens are refused.
+                log.exception("key_unreadable", path=str(path))
         self._public = found
         self._read_at = clock.monotonic_seconds()
+
+
+def _public_key(path: Path) -> PublicKey:
+    application, kid = path.parent.name, path.stem
+    key = serialization.load_pem_public_key(path.read_bytes())
+    if not isinstance(key, rsa.RSAPublicKey) or not kid.startswith(f"{application}-"):
+        raise ValueError("not an RSA key, or not named after its application")
+    return PublicKey(kid, application, key)
 
 
 def _created(kid: str) -> int:

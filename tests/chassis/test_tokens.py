@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from chassis import tokens
+from chassis import telemetry, tokens
 from chassis.caller import Role
 from chassis.errors import Kind, Refused
 from chassis.tokens import KeyRing, Revocations, Signer, Verifier, issuer_of, make_key
@@ -289,3 +289,15 @@ def test_a_key_is_never_overwritten(tmp_path: Path):
     make_key(tmp_path, "cli", AT)
     with pytest.raises(FileExistsError):
         make_key(tmp_path, "cli", AT)
+
+
+def test_one_spoiled_key_locks_nobody_else_out(tmp_path: Path):
+    make_key(tmp_path, "cli", AT - timedelta(hours=1))
+    foreign = tmp_path / "public" / "cli" / "alert_svc-1.pem"
+    foreign.write_bytes(next((tmp_path / "public" / "cli").glob("*.pem")).read_bytes())
+    (tmp_path / "public" / "cli" / "cli-1.pem").write_text("spoiled")
+    telemetry.log_through_stdlib()
+    ring = KeyRing(tmp_path)
+    assert ring.public("cli-1") is None
+    assert ring.public("alert_svc-1") is None
+    assert Verifier(ring, lambda _: False).verify(Signer(ring, "cli").service_token(AT), AT).is_service
