@@ -1,7 +1,7 @@
 """Queries on customers (domain.md 4, Q1 to Q3): their conditions, what is wrong with them, and whom they may reach."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
@@ -109,15 +109,12 @@ class Reach:
     """Whom a query may reach: customers of whom the viewer sees every field that it names."""
 
     least: Level
+    confined: bool
+    """It uses `total.*`, which leaves out customers whom the viewer sees otherwise; the answer says so."""
     open_conditions: tuple[Condition, ...]
-    """Its conditions without the parts that confine it to the primary side; without confinement, all."""
+    """Its conditions without those on `total.*`."""
     open_least: Level
-    """What those parts alone would be confined to."""
-
-    @property
-    def confined(self) -> bool:
-        """The answer leaves out customers whom the viewer sees otherwise."""
-        return self.least == Level.PRIMARY
+    """What these alone reach."""
 
 
 @dataclass(frozen=True)
@@ -165,12 +162,11 @@ _IDENTITY_FIELDS = {
 def reach_of(query: Query, *, everyone: bool) -> Reach:
     """Whom a query may reach, also without the parts that confine it; who sees everyone is never confined."""
     if everyone:
-        return Reach(Level.EXISTENCE, query.conditions, Level.EXISTENCE)
-    named = [seen for index, condition in enumerate(query.conditions) for _, seen in _fields(index, condition)]
-    least = least_level([*named, *_ORDER_FIELDS[query.order.field]])
-    opened = tuple(part for condition in query.conditions if (part := _open_part(condition)) is not None)
-    open_fields = [seen for index, condition in enumerate(opened) for _, seen in _fields(index, condition)]
-    return Reach(least, opened, least_level(open_fields))
+        return Reach(Level.EXISTENCE, confined=False, open_conditions=(), open_least=Level.EXISTENCE)
+    named = [*_seen_fields(query.conditions), *_ORDER_FIELDS[query.order.field]]
+    opened = tuple(condition for condition in query.conditions if not _is_of_whole_bank(condition))
+    open_least = least_level(_seen_fields(opened))
+    return Reach(least_level(named), "total" in named, opened, open_least)
 
 
 def forbidden(query: Query, reach: CountScope) -> Fault | None:
@@ -208,14 +204,12 @@ def _fields(index: int, condition: Condition) -> Iterator[tuple[str, str]]:
             yield f"conditions[{index}].deposit", "total" if condition.whole_bank else "own"
 
 
-def _open_part(condition: Condition) -> Condition | None:
-    match condition:
-        case IdentityCondition():
-            return replace(condition, id_number=None, mobile=None)
-        case OwnershipCondition():
-            return condition
-        case DepositCondition():
-            return None if condition.whole_bank else condition
+def _seen_fields(conditions: Sequence[Condition]) -> list[str]:
+    return [seen for index, condition in enumerate(conditions) for _, seen in _fields(index, condition)]
+
+
+def _is_of_whole_bank(condition: Condition) -> bool:
+    return isinstance(condition, DepositCondition) and condition.whole_bank
 
 
 def _condition_faults(condition: Condition) -> Iterator[tuple[str, str, str]]:

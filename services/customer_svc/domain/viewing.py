@@ -1,5 +1,7 @@
 """The bank's visibility policy under the names that the rooms of this service see it by."""
 
+from dataclasses import dataclass
+
 from policy.visibility import (
     CountScope,
     Grant,
@@ -12,4 +14,24 @@ from policy.visibility import (
     scope_of,
 )
 
-__all__ = ["CountScope", "Grant", "Level", "OwnerRow", "Scope", "Side", "Viewer", "count_scope_of", "scope_of"]
+__all__ = [
+    "CountScope",
+    "Grant",
+    "Level",
+    "OwnerRow",
+    "Reading",
+    "Scope",
+    "Side",
+    "Viewer",
+    "count_scope_of",
+    "scope_of",
+]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Who reads, in which request and by which method: what the audit keeps of a read."""
+
+    viewer: Viewer
+    request_id: str
+    method: str

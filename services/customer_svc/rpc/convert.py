@@ -6,7 +6,7 @@ from banyan.customer.v1 import customer_pb2, customer_service_pb2
 from google.type.money_pb2 import Money
 
 from chassis import names, wire
-from chassis.caller import Caller
+from chassis.caller import Caller, current_request_id
 from chassis.money import money_to_wire
 from services.customer_svc.domain.customer import (
     Account,
@@ -19,11 +19,15 @@ from services.customer_svc.domain.customer import (
     View,
 )
 from services.customer_svc.domain.facts import CustomerFact
-from services.customer_svc.domain.viewing import Viewer
+from services.customer_svc.domain.viewing import Reading, Viewer
 
 
 def viewer_of(caller: Caller) -> Viewer:
     return Viewer(caller.staff_id, caller.branch_id, frozenset(role.value for role in caller.roles))
+
+
+def reading_of(caller: Caller, method: str) -> Reading:
+    return Reading(viewer_of(caller), current_request_id(), method)
 
 
 def view_to_wire(view: View, currency: str) -> customer_pb2.Customer:

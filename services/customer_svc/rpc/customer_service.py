@@ -37,9 +37,10 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
 
     async def GetCustomer(self, request: pb.GetCustomerRequest, _context: Context) -> customer_pb2.Customer:
         customer_id = names.parse_one("customers", request.name)
+        reading = convert.reading_of(current_caller(), "GetCustomer")
         owners_now = await self._owners_now(customer_id)
         async with self._database.read() as conn:
-            view = await get_customer(conn, customer_id, convert.viewer_of(current_caller()), owners_now)
+            view = await get_customer(conn, customer_id, reading, owners_now)
         return convert.view_to_wire(view, self._currency)
 
     async def SearchCustomers(
@@ -51,8 +52,9 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
         start = convert_query.start_from_key(
             paging.decode(request.page_token, request, self._paging_secret), query.order
         )
+        reading = convert.reading_of(current_caller(), "SearchCustomers")
         async with self._database.read() as conn:
-            found = await search_customers(conn, query, convert.viewer_of(current_caller()), start, size)
+            found = await search_customers(conn, query, reading, start, size)
         token = ""
         if found.next_start is not None:
             token = paging.encode(convert_query.start_to_key(found.next_start), request, self._paging_secret)

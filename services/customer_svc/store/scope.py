@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ARRAY, ColumnElement, FromClause, Text, and_, any_, false, literal, or_, select, true
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.sql.elements import BindParameter
 
 from services.customer_svc.domain.viewing import Grant, Level, Scope
@@ -89,7 +90,7 @@ def _best_rows(scope: Scope, least: Level) -> FromClause:
     return (
         select(row.c.customer_id, row.c.branch_id)
         .where(opened(row, scope, max(least, Level.SECONDARY)))
-        .distinct(row.c.customer_id)
+        .ext(distinct_on(row.c.customer_id))
         .order_by(row.c.customer_id, row.c.side, row.c.branch_id != scope.home_branch_id, row.c.branch_id)
         .subquery("best")
     )

@@ -45,7 +45,7 @@ async def count(conn: AsyncConnection, asked: Asked) -> int:
 
 async def count_left_out(conn: AsyncConnection, asked: Asked) -> int:
     """How many customers the confinement to the primary side leaves out, before what confines is looked at."""
-    if not asked.reach.confined or asked.scope.everyone:
+    if not asked.reach.confined:
         return 0
     statement = _matching(asked, asked.reach.open_conditions, asked.reach.open_least)
     statement = statement.where(~opened_somewhere(asked.scope, Level.PRIMARY)).with_only_columns(func.count())

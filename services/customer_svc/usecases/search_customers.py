@@ -20,7 +20,7 @@ from services.customer_svc.domain.query import (
     forbidden,
     reach_of,
 )
-from services.customer_svc.domain.viewing import CountScope, Scope, Viewer
+from services.customer_svc.domain.viewing import CountScope, Reading, Scope, Viewer
 from services.customer_svc.store import customers, org, search
 from services.customer_svc.usecases.scopes import read_count_scope, read_scope
 
@@ -53,16 +53,16 @@ class Counted:
 
 
 async def search_customers(
-    conn: AsyncConnection, query: Query, viewer: Viewer, start: Start | None, limit: int
+    conn: AsyncConnection, query: Query, reading: Reading, start: Start | None, limit: int
 ) -> Found:
     """Finds a page of the customers who fulfil the query and whom the viewer may see, and notes who read them."""
-    scope = await read_scope(conn, viewer)
+    scope = await read_scope(conn, reading.viewer)
     _refuse_faults(query, CountScope(scope, names_nobody=False, small_counts_hidden=False))
     asked = await _ask(conn, query, scope)
     left_out = start.left_out if start else await search.count_left_out(conn, asked)
     positions = await search.find(conn, asked, start.after if start else None, limit + 1)
     page = positions[:limit]
-    views = await _show(conn, asked, [position.customer_id for position in page])
+    views = await _show(conn, asked, [position.customer_id for position in page], reading)
     more = len(positions) > limit
     return Found(views, Start(page[-1], left_out) if more else None, asked.reach.confined, left_out)
 
@@ -114,11 +114,11 @@ async def _resolved(conn: AsyncConnection, condition: Condition) -> Condition:
     return replace(condition, branch_ids=frozenset(below))
 
 
-async def _show(conn: AsyncConnection, asked: Asked, customer_ids: Sequence[str]) -> list[View]:
+async def _show(conn: AsyncConnection, asked: Asked, customer_ids: Sequence[str], reading: Reading) -> list[View]:
     """Shows customers in the order given; one who was hidden since he was found is left out."""
     if not customer_ids:
         return []
-    roots = await customers.read_roots(conn, customer_ids, asked.scope)
+    roots = await customers.read_roots(conn, customer_ids, asked.scope, reading)
     seen = [roots[customer_id] for customer_id in customer_ids if customer_id in roots]
     sums = await customers.read_totals(conn, customer_ids, asked.day)
     return [
@@ -130,6 +130,6 @@ async def _show(conn: AsyncConnection, asked: Asked, customer_ids: Sequence[str]
 
 def _shown(root: Root, by_branch: Sequence[tuple[str, Totals]], scope: Scope) -> View:
     own_id = scope.own_branch_id([owner.row for owner in root.owners])
-    sums = next((totals for branch_id, totals in by_branch if branch_id == own_id), Totals())
-    whole = view(root, Business(by_branch, BranchBusiness(own_id, sums) if own_id else None), scope)
+    own = BranchBusiness(own_id, dict(by_branch).get(own_id, Totals())) if own_id else None
+    whole = view(root, Business(by_branch, own), scope)
     return replace(whole, other_branches=())

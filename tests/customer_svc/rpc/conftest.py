@@ -1,0 +1,113 @@
+"""customer_svc's servicers over the wire, behind the whole chain, and a bank to ask about."""
+
+from collections.abc import AsyncIterator
+from datetime import date
+from pathlib import Path
+
+import grpc
+import pytest
+from banyan.customer.v1 import customer_service_pb2_grpc, import_service_pb2_grpc
+
+from chassis.feed import Publisher, Wakeups
+from chassis.server import Served
+from chassis.sql.bulk import BulkImport
+from chassis.testing import SignedIn, app_of, in_process
+from services.customer_svc.domain.customer import Owner
+from services.customer_svc.rpc.customer_service import CustomerServicer
+from services.customer_svc.rpc.import_service import CustomerImportServicer
+from services.customer_svc.rpc.permissions import ALLOWED
+from services.customer_svc.store import facts
+from services.customer_svc.store.imports import bulk_tables
+
+SECRET = b"s" * 32
+
+
+class Source:
+    """Stands for assignment_svc: tells owners when a test says that what is followed is too old."""
+
+    def __init__(self) -> None:
+        self.owners_of: dict[str, list[Owner]] | None = None
+
+    async def __call__(self, customer_id: str) -> list[Owner] | None:
+        return None if self.owners_of is None else self.owners_of.get(customer_id, [])
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture(scope="session")
+def signed_in(tmp_path_factory: pytest.TempPathFactory) -> SignedIn:
+    return SignedIn(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture
+async def channel(bank, signed_in, source, tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
+    database, wakeups = bank.database, Wakeups(None)
+    publisher = Publisher(database, facts.FEED, facts.read_page, wakeups)
+    services = [
+        Served(
+            "banyan.customer.v1.CustomerService",
+            customer_service_pb2_grpc.add_CustomerServiceServicer_to_server,
+            CustomerServicer(database, publisher, source, SECRET, "CNY"),
+        ),
+        Served(
+            "banyan.customer.v1.ImportService",
+            import_service_pb2_grpc.add_ImportServiceServicer_to_server,
+            CustomerImportServicer(BulkImport(database, bulk_tables()), wakeups),
+        ),
+    ]
+    async with in_process(app_of(services, ALLOWED, signed_in, "customer.banyan"), tmp_path) as opened:
+        yield opened
+    await wakeups.close()
+
+
+@pytest.fixture
+async def filled(bank):
+    """Wang is led by branch b1 (manager m1) and also served by b2; north lies above both; b9 is elsewhere.
+
+    Li is b1's without a manager. Zhao has no business of his own: he is Wang's disponent.
+    """
+    await bank.load(
+        "customers",
+        [
+            {
+                "customer_id": "wang",
+                "display_name": "王小明",
+                "mobile": "13812345678",
+                "id_number": "110101199001011234",
+                "birth_date": date(1990, 1, 1),
+                "state": "FROZEN",
+            },
+            {"customer_id": "li", "display_name": "李四", "mobile": "13900000001"},
+            {"customer_id": "zhao", "display_name": "赵六", "mobile": "13700000001"},
+        ],
+    )
+    await bank.load("relations", [{"customer_id": "wang", "related_customer_id": "zhao", "kind": "disponent"}])
+    await bank.load(
+        "accounts",
+        [
+            {"account_id": "a1", "customer_id": "wang", "branch_id": "b1", "balance_minor": 1000},
+            {"account_id": "a2", "customer_id": "wang", "branch_id": "b2", "balance_minor": 50},
+            {"account_id": "a0", "customer_id": "wang", "branch_id": "b1", "close_date": date(2020, 2, 1)},
+        ],
+    )
+    await bank.load("loans", [{"loan_id": "l1", "customer_id": "wang", "branch_id": "b2", "outstanding_minor": 700}])
+    await bank.load("cards", [{"card_id": "k1", "customer_id": "wang", "branch_id": "b1", "limit_minor": None}])
+    figures = {"customer_id": "wang", "deposit_balance_minor": 1000, "deposit_average_minor": 900}
+    await bank.load(
+        "customer_branch_figures",
+        [figures | {"branch_id": "b1"}, figures | {"branch_id": "b2", "deposit_balance_minor": 50}],
+    )
+    await bank.own(
+        {
+            "wang": [
+                Owner("b1", "PRIMARY", "m1", date(2026, 1, 1)),
+                Owner("b2", "SECONDARY", None, date(2026, 2, 1)),
+            ],
+            "li": [Owner("b1", "PRIMARY", None, None)],
+        }
+    )
+    await bank.grow({"north": None, "b1": "north", "b2": "north", "b9": None})
+    return bank

@@ -1,0 +1,145 @@
+from datetime import date
+
+import pytest
+from sqlalchemy import text
+
+from chassis.errors import Refused
+
+KNOWN = [{"customer_id": "c1", "display_name": "王一"}, {"customer_id": "c2", "display_name": "王二"}]
+
+
+async def revs(bank) -> dict[str, int]:
+    async with bank.database.read() as conn:
+        rows = await conn.execute(text("SELECT customer_id, rev FROM customers ORDER BY customer_id"))
+        return {row[0]: row[1] for row in rows}
+
+
+async def changed(bank, before: dict[str, int]) -> set[str]:
+    return {customer_id for customer_id, rev in (await revs(bank)).items() if rev != before.get(customer_id)}
+
+
+async def totals(bank) -> tuple[int | None, int | None]:
+    query = "SELECT total_balance_minor, total_average_minor FROM customers WHERE customer_id = 'c1'"
+    async with bank.database.read() as conn:
+        row = (await conn.execute(text(query))).one()
+        return row[0], row[1]
+
+
+@pytest.fixture
+async def filled(bank):
+    await bank.load("customers", KNOWN)
+    return bank
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("accounts", {"account_id": "a1", "customer_id": "nobody", "branch_id": "b1"}),
+        ("loans", {"loan_id": "l1", "customer_id": "nobody", "branch_id": "b1"}),
+        ("cards", {"card_id": "k1", "customer_id": "nobody", "branch_id": "b1"}),
+        (
+            "holdings",
+            {"customer_id": "nobody", "branch_id": "b1", "product_code": "p", "open_date": date(2020, 1, 1)},
+        ),
+        ("customer_branch_figures", {"customer_id": "nobody", "branch_id": "b1"}),
+        ("relations", {"customer_id": "nobody", "related_customer_id": "c1", "kind": "disponent"}),
+    ],
+)
+async def test_a_row_of_an_unknown_customer_is_refused_by_row_and_field(filled, table: str, row) -> None:
+    with pytest.raises(Refused) as refused:
+        await filled.load(table, [row])
+    assert refused.value.reason == "REFERENCE_UNKNOWN"
+    assert refused.value.metadata["field"] == "customer_id"
+    assert refused.value.metadata["value"] == "nobody"
+    assert refused.value.violations[0].field == "rows[0].customer_id"
+    async with filled.database.read() as conn:
+        assert (await conn.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() == 0
+
+
+async def test_one_bad_row_keeps_all_others_out(filled) -> None:
+    good = {"account_id": "a1", "customer_id": "c1", "branch_id": "b1"}
+    with pytest.raises(Refused) as refused:
+        await filled.load("accounts", [good, good | {"account_id": "a2", "customer_id": "nobody"}])
+    assert refused.value.metadata["row"] == "1"
+    async with filled.database.read() as conn:
+        assert (await conn.execute(text("SELECT count(*) FROM accounts"))).scalar_one() == 0
+
+
+async def test_an_unknown_related_person_is_refused(filled) -> None:
+    with pytest.raises(Refused) as refused:
+        await filled.load("relations", [{"customer_id": "c1", "related_customer_id": "x", "kind": "guarantor"}])
+    assert refused.value.violations[0].field == "rows[0].related_customer_id"
+
+
+async def test_a_second_import_of_the_same_rows_writes_nothing(filled) -> None:
+    before = await revs(filled)
+    counts = await filled.load("customers", KNOWN)
+    assert (counts.received, counts.inserted, counts.updated, counts.unchanged) == (2, 0, 0, 2)
+    assert await changed(filled, before) == set()
+
+
+async def test_a_customer_who_changed_moves_in_the_feed(filled) -> None:
+    before = await revs(filled)
+    counts = await filled.load("customers", [KNOWN[0] | {"display_name": "王三"}, {"customer_id": "c3"}])
+    assert (counts.inserted, counts.updated) == (1, 1)
+    assert await changed(filled, before) == {"c1", "c3"}
+
+
+async def test_what_the_feed_tells_of_an_account_moves_its_customer(filled) -> None:
+    account = {"account_id": "a1", "customer_id": "c1", "branch_id": "b1", "balance_minor": 5}
+    before = await revs(filled)
+    await filled.load("accounts", [account])
+    assert await changed(filled, before) == {"c1"}
+
+    before = await revs(filled)
+    counts = await filled.load("accounts", [account | {"balance_minor": 6}])
+    assert counts.updated == 1
+    assert await changed(filled, before) == set(), "nobody follows balances"
+
+    await filled.load("accounts", [account | {"customer_id": "c2"}])
+    assert await changed(filled, before) == {"c1", "c2"}, "both of an account that changed hands"
+
+
+async def test_a_settled_loan_moves_its_customer(filled) -> None:
+    loan = {"loan_id": "l1", "customer_id": "c2", "branch_id": "b1", "outstanding_minor": 10}
+    await filled.load("loans", [loan])
+    before = await revs(filled)
+    await filled.load("loans", [loan | {"outstanding_minor": 9}])
+    assert await changed(filled, before) == set()
+    await filled.load("loans", [loan | {"state": "SETTLED"}])
+    assert await changed(filled, before) == {"c2"}
+
+
+async def test_sums_by_branch_add_up_to_the_bank(filled) -> None:
+    one = {"customer_id": "c1", "branch_id": "b1", "deposit_balance_minor": 10, "deposit_average_minor": 3}
+    two = {"customer_id": "c1", "branch_id": "b2", "deposit_balance_minor": 5, "deposit_average_minor": 4}
+    await filled.load("customer_branch_figures", [one, two])
+    assert await totals(filled) == (15, 7)
+    before = await revs(filled)
+    await filled.load("customer_branch_figures", [one | {"deposit_balance_minor": None, "deposit_average_minor": None}])
+    assert await totals(filled) == (5, None), "an unknown average makes the sum unknown"
+    assert await changed(filled, before) == set()
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "field"),
+    [
+        ("customers", {"customer_id": "c9", "customer_type": "ALIEN"}, "customer_type"),
+        ("customers", {"customer_id": "c 9"}, "customer_id"),
+        ("accounts", {"account_id": "a", "customer_id": "c1", "branch_id": "b1", "kind": "X"}, "kind"),
+        ("accounts", {"account_id": "a", "customer_id": "c1", "branch_id": None}, "branch_id"),
+        ("loans", {"loan_id": "l", "customer_id": "c1", "branch_id": "b1", "state": "GONE"}, "state"),
+        ("relations", {"customer_id": "c1", "related_customer_id": "c2", "kind": "friend"}, "kind"),
+    ],
+)
+async def test_a_row_that_breaks_its_schema_is_refused(filled, table: str, row, field: str) -> None:
+    with pytest.raises(Refused) as refused:
+        await filled.load(table, [row])
+    assert refused.value.reason == "ROW_INVALID"
+    assert refused.value.violations[0].field == f"rows[0].{field}"
+
+
+async def test_duplicate_ids_are_refused(filled) -> None:
+    with pytest.raises(Refused) as refused:
+        await filled.load("customers", [{"customer_id": "c7"}, {"customer_id": "c7"}])
+    assert refused.value.reason == "ROW_INVALID"
