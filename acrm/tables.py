@@ -170,7 +170,7 @@ BALANCES = Table(
 HOLDINGS = Table(
     "holdings",
     "Products a customer has signed up for.",
-    ("customer_id", "branch_id", "product_code"),
+    ("customer_id", "branch_id", "product_code", "open_date"),
     (
         ident("customer_id", "The customer.", required=True, reference="customers"),
         ident("branch_id", "Where he signed up.", required=True, reference="branches"),

@@ -1,0 +1,259 @@
+"""Hands the batch's results to the services of a running system, and waits for what they make of them."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import grpc
+from banyan.assignment.v1 import import_service_pb2 as assignment_import
+from banyan.assignment.v1 import (
+    import_service_pb2_grpc,
+    operation_service_pb2_grpc,
+    ownership_pb2,
+    ownership_service_pb2,
+    ownership_service_pb2_grpc,
+)
+from banyan.campaign.v1 import import_service_pb2 as campaign_import
+from banyan.campaign.v1 import import_service_pb2_grpc as campaign_import_grpc
+from banyan.customer.v1 import import_service_pb2 as customer_import
+from banyan.customer.v1 import import_service_pb2_grpc as customer_import_grpc
+from google.longrunning.operations_pb2 import (
+    GetOperationRequest,  # pyright: ignore[reportAttributeAccessIssue] - made at run time
+    Operation,  # pyright: ignore[reportAttributeAccessIssue] - made at run time
+)
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.status_pb2 import Status
+
+from acrm.columns import Table
+from acrm.ingest import TRANSACTION_SERVICE, Ingested, PublishFailed, ingest
+from acrm.progress import Progress
+from acrm.rows import arrow_pieces, row_count
+from chassis import clock
+from chassis.channel import mesh
+from chassis.settings import ServiceSettings
+from chassis.tokens import KeyRing, Signer
+from chassis.wire import date_to_wire
+
+APPLICATION = "cli"
+_OWNERSHIP_SERVICE = "banyan.assignment.v1.OwnershipService"
+_OPERATION_SERVICE = "banyan.assignment.v1.OperationService"
+_ATTEMPTS_MAX = 4
+_BACK_OFF_SECONDS = 0.5
+_BACK_OFF_SECONDS_MAX = 5.0
+# How long services may need to hear from one another what they were told before.
+FOLLOW_SECONDS_MAX = 60.0
+_POLL_SECONDS = 0.3
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class System:
+    """Where the running system is found, and the keys to sign with."""
+
+    zookeeper: str
+    keys: Path
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a service made of the rows of a table."""
+
+    received: int
+    inserted: int
+    updated: int
+    unchanged: int
+
+
+@dataclass(frozen=True)
+class Allocated:
+    """How an allocation ended."""
+
+    customers: int
+    changed_customers: int
+    changed_rows: int
+    by_rule: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class _Importer:
+    """An ImportService: its name, stub and messages; those of all packages have the same fields."""
+
+    service: str
+    stub: Callable[[grpc.aio.Channel], Any]
+    messages: Any
+
+
+_ASSIGNMENT = _Importer(
+    "banyan.assignment.v1.ImportService", import_service_pb2_grpc.ImportServiceStub, assignment_import
+)
+_CUSTOMER = _Importer("banyan.customer.v1.ImportService", customer_import_grpc.ImportServiceStub, customer_import)
+_CAMPAIGN = _Importer("banyan.campaign.v1.ImportService", campaign_import_grpc.ImportServiceStub, campaign_import)
+_IMPORTERS = {
+    **dict.fromkeys(("branches", "staff", "branch_facts"), _ASSIGNMENT),
+    **dict.fromkeys(("customers", "relations", "accounts", "loans", "cards", "holdings"), _CUSTOMER),
+    "customer_branch_figures": _CUSTOMER,
+    **dict.fromkeys(("products", "contacts"), _CAMPAIGN),
+}
+_NEEDS = (
+    *(importer.service for importer in (_ASSIGNMENT, _CUSTOMER, _CAMPAIGN)),
+    *(_OWNERSHIP_SERVICE, _OPERATION_SERVICE, TRANSACTION_SERVICE),
+)
+
+
+class Publisher:
+    """The services, as the batch sees them."""
+
+    def __init__(self, channel: Callable[[str], grpc.aio.Channel], progress: Progress) -> None:
+        self._channel = channel
+        self._progress = progress
+
+    async def send(self, table: Table, path: Path, business_date: date) -> Sent:
+        """Sends a table to the service that takes it; all of its rows are stored, or none and it raises.
+
+        Rows that refer to what the service has not heard of yet are sent again for up to a minute.
+        """
+        importer = _IMPORTERS[table.name]
+        total = row_count(path)
+        self._progress(table.name, 0, total)
+
+        async def once() -> Sent:
+            return await self._import(importer, table, path, business_date)
+
+        sent = await _repeated(table.name, once)
+        self._progress(table.name, total, total)
+        return sent
+
+    async def _import(self, importer: _Importer, table: Table, path: Path, business_date: date) -> Sent:
+        pb = importer.messages
+        total = row_count(path)
+
+        async def requests() -> AsyncGenerator[Any]:
+            header = pb.ImportHeader(table=table.name, business_date=date_to_wire(business_date))
+            yield pb.ImportRowsRequest(header=header)
+            pieces = arrow_pieces(path, table.schema)
+            # Reading and encoding is work for a thread: the loop keeps the connections alive.
+            while (piece := await asyncio.to_thread(_next_or_none, pieces)) is not None:
+                yield pb.ImportRowsRequest(arrow=piece[0])
+                self._progress(table.name, piece[1], total)
+
+        stub = importer.stub(self._channel(importer.service))
+        answer = await stub.ImportRows(requests(), wait_for_ready=True)
+        return Sent(answer.received_count, answer.inserted_count, answer.updated_count, answer.unchanged_count)
+
+    async def allocate(self, business_date: date) -> Allocated:
+        """Lets every customer whose facts changed or whose due date passed be allocated, and waits for the end."""
+        stub = ownership_service_pb2_grpc.OwnershipServiceStub(self._channel(_OWNERSHIP_SERVICE))
+        request = ownership_service_pb2.AllocateOwnershipsRequest(
+            business_date=date_to_wire(business_date), request_id=str(uuid.uuid4())
+        )
+
+        async def start() -> Operation:
+            return await _of_stub(stub.AllocateOwnerships(request, wait_for_ready=True))
+
+        operation = await self._finished(await _repeated("allocate", start))
+        told = ownership_service_pb2.AllocateOwnershipsResponse()
+        operation.response.Unpack(told)
+        by_rule = {ownership_pb2.AllocationRule.Name(count.rule): count.customer_count for count in told.rule_counts}
+        return Allocated(told.customer_count, told.changed_customer_count, told.changed_row_count, by_rule)
+
+    async def _finished(self, operation: Operation) -> Operation:
+        stub = operation_service_pb2_grpc.OperationServiceStub(self._channel(_OPERATION_SERVICE))
+        request = GetOperationRequest(name=operation.name)
+
+        async def ask() -> Operation:
+            return await _of_stub(stub.GetOperation(request, wait_for_ready=True))
+
+        while not operation.done:
+            await asyncio.sleep(_POLL_SECONDS)
+            operation = await _repeated("allocate", ask)
+            metadata = ownership_service_pb2.AllocateOwnershipsMetadata()
+            if operation.metadata.Unpack(metadata):
+                self._progress("allocate", metadata.done_count, metadata.total_count)
+        if operation.HasField("error"):
+            raise PublishFailed(f"allocate: {operation.error.message}")
+        return operation
+
+    async def send_transactions(self, path: Path) -> Ingested:
+        """Sends transactions in acknowledged batches; those of accounts not heard of yet again for up to a minute."""
+        return await ingest(self._channel(TRANSACTION_SERVICE), path, self._progress)
+
+
+@asynccontextmanager
+async def publisher(system: System, progress: Progress) -> AsyncGenerator[Publisher]:
+    """Connects to a running system as the application `cli`.
+
+    What else belongs to a connection (certificates, ZooKeeper's credentials) comes from the environment, as for a
+    service, under the prefix BANYAN_.
+    """
+    # A short path: a unix socket stands in it.
+    with TemporaryDirectory(prefix="bny-") as home:
+        settings = ServiceSettings(
+            home=Path(home),
+            zookeeper=system.zookeeper,
+            keys=system.keys,
+            database_url="none",
+            metrics_port=-1,
+        )
+        connected = await mesh(settings, APPLICATION, _NEEDS, Signer(KeyRing(system.keys), APPLICATION))
+        try:
+            yield Publisher(connected.channel, progress)
+        finally:
+            await connected.close()
+
+
+def _next_or_none(pieces: Iterator[tuple[bytes, int]]) -> tuple[bytes, int] | None:
+    return next(pieces, None)
+
+
+async def _of_stub(call: Any) -> Any:  # noqa: ANN401 - the stubs of generated code know only the synchronous kind
+    return await call
+
+
+async def _repeated(what: str, call: Callable[[], Awaitable[T]]) -> T:
+    """Calls until it goes well: a few times while nobody answers, a minute while a reference is not known yet."""
+    end = clock.monotonic_seconds() + FOLLOW_SECONDS_MAX
+    wait = _BACK_OFF_SECONDS
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            unanswered = error.code() is grpc.StatusCode.UNAVAILABLE and attempt < _ATTEMPTS_MAX
+            early = _reason(error) == "REFERENCE_UNKNOWN" and clock.monotonic_seconds() < end
+            if not (unanswered or early):
+                raise PublishFailed(f"{what}: {_told(error)}") from error
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, _BACK_OFF_SECONDS_MAX)
+
+
+def _details(error: grpc.aio.AioRpcError) -> list[Any]:
+    """The error's details, unpacked: ErrorInfo and BadRequest."""
+    found: list[Any] = []
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            for packed in Status.FromString(value if isinstance(value, bytes) else value.encode()).details:
+                found += [detail for detail in (ErrorInfo(), BadRequest()) if packed.Unpack(detail)]
+    return found
+
+
+def _reason(error: grpc.aio.AioRpcError) -> str:
+    return next((detail.reason for detail in _details(error) if isinstance(detail, ErrorInfo)), "")
+
+
+def _told(error: grpc.aio.AioRpcError) -> str:
+    """What the service said, with the fields that it named."""
+    lines = [
+        f"{violation.field}: {violation.description}"
+        for detail in _details(error)
+        if isinstance(detail, BadRequest)
+        for violation in detail.field_violations
+    ]
+    return "\n  ".join([f"{error.code().name} {error.details()}", *lines])
