@@ -245,5 +245,7 @@ def _serve_metrics(settings: ServiceSettings) -> Callable[[], None]:
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Runs a process's main coroutine on uvloop."""
+    # Until `serve` sets logs up, warnings go to stderr; structlog by itself would print variables' values with errors.
+    telemetry.log_through_stdlib()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)

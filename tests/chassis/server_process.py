@@ -21,14 +21,14 @@ def tell(event: str, **facts: object) -> None:
 
 
 class Bank(Script):
-    """Answers `alerts/slow` after a second, fails for `alerts/broken`, and watches without news."""
+    """Answers `alerts/slow` after two seconds, fails for `alerts/broken`, and watches without news."""
 
     async def GetAlert(self, request: GetAlertRequest, _context: Any) -> Alert:
         if request.name == "alerts/broken":
             raise RuntimeError("our fault")
         if request.name == "alerts/slow":
             tell("slow call begun")
-            await asyncio.sleep(1)
+            await asyncio.sleep(2)
             tell("slow call done")
         return Alert(name=request.name)
 
