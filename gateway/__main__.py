@@ -32,7 +32,7 @@ async def main() -> int:
     write_static_files(settings.home / WWW, protos)
     zookeeper = ZooKeeper(settings.zookeeper, settings.zookeeper_auth)
     discovery = Discovery(zookeeper, protos.services(), settings.home / "discovery.json")
-    xds = XdsServer(discovery, settings.home / ADS_SOCKET, for_envoy=True)
+    xds = XdsServer(discovery, settings.home / ADS_SOCKET, tls=settings.mesh_tls, for_envoy=True)
     await zookeeper.start()
     await discovery.start()
     await xds.start()

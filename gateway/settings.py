@@ -6,6 +6,8 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chassis.xds_resources import Tls
+
 WORKBENCH = Path(__file__).parent.parent / "web" / "dist"
 
 
@@ -18,11 +20,14 @@ class GatewaySettings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(default=8080, ge=1, le=65535, description="The port to listen on.")
     metrics_port: int = Field(
-        default=0, ge=0, le=65535, description="The port of Envoy's figures for Prometheus, at /metrics; 0 is any."
+        default=0,
+        ge=0,
+        le=65535,
+        description="The port of Envoy's figures for Prometheus, at /metrics; 0 is any free one.",
     )
-    zookeeper: str = Field(default="127.0.0.1:2181", description="ZooKeeper's hosts, `host:port`, comma-separated.")
+    zookeeper: str = Field(default="127.0.0.1:2181", description="ZooKeeper's servers, `host:port` joined by commas.")
     zookeeper_auth: str = Field(
-        default="", description="`user:password` for ZooKeeper's digest scheme; empty for none."
+        default="", repr=False, description="ZooKeeper's digest credentials, `user:password`; empty means none."
     )
     issuers: tuple[str, ...] = Field(
         default=(
@@ -38,8 +43,18 @@ class GatewaySettings(BaseSettings):
     cors_origins: tuple[str, ...] = Field(
         default=(), description="Origins that browsers may call from besides the gateway's own; a JSON list."
     )
-    tls_certificate: Path | None = Field(default=None, description="PEM certificate chain; with tls_key turns TLS on.")
-    tls_key: Path | None = Field(default=None, description="PEM private key of the certificate.")
+    tls_certificate: Path | None = Field(
+        default=None, description="Certificate chain (PEM) shown to callers; with it and its key the port speaks TLS."
+    )
+    tls_key: Path | None = Field(default=None, description="Private key of `tls_certificate` (PEM).")
+    mesh_certificate: Path | None = Field(
+        default=None,
+        description="Certificate (PEM) shown to services; with it, its key and a CA, mutual TLS is spoken.",
+    )
+    mesh_key: Path | None = Field(default=None, description="Private key of `mesh_certificate` (PEM).")
+    mesh_ca: Path | None = Field(
+        default=None, description="The authority that services' certificates must come from (PEM)."
+    )
     web: Path = Field(default=WORKBENCH, description="The folder of the built workbench, served at /app/.")
     connections_max: int = Field(default=10_000, ge=1, description="Beyond this, connections are refused.")
     requests_per_second: int = Field(default=5000, ge=1, description="Beyond this, requests are answered 429.")
@@ -50,7 +65,16 @@ class GatewaySettings(BaseSettings):
     )
 
     @model_validator(mode="after")
-    def _certificate_has_its_key(self) -> Self:
+    def _certificates_have_their_keys(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together")
+        if len({self.mesh_certificate is None, self.mesh_key is None, self.mesh_ca is None}) > 1:
+            raise ValueError("mesh_certificate, mesh_key and mesh_ca belong together")
         return self
+
+    @property
+    def mesh_tls(self) -> Tls | None:
+        """What mutual TLS with the services needs; None for plain text."""
+        if self.mesh_certificate is None or self.mesh_key is None or self.mesh_ca is None:
+            return None
+        return Tls(self.mesh_certificate, self.mesh_key, self.mesh_ca)

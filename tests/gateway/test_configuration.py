@@ -84,3 +84,11 @@ def test_settings_reach_envoy(rendered):
 def test_a_certificate_without_its_key_is_refused(tmp_path):
     with pytest.raises(ValidationError, match="tls_certificate and tls_key"):
         GatewaySettings(home=tmp_path, tls_certificate=tmp_path / "chain.pem")
+
+
+def test_certificates_for_the_mesh_go_together(tmp_path):
+    with pytest.raises(ValidationError, match="belong together"):
+        GatewaySettings(home=tmp_path, mesh_certificate=tmp_path / "chain.pem", mesh_key=tmp_path / "key.pem")
+    whole = dict.fromkeys(("mesh_certificate", "mesh_key", "mesh_ca"), tmp_path / "file.pem")
+    assert GatewaySettings(home=tmp_path, **whole).mesh_tls is not None
+    assert GatewaySettings(home=tmp_path).mesh_tls is None
