@@ -1,0 +1,1 @@
+"""What a deployment with docker-compose needs besides the program."""

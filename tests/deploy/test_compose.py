@@ -1,0 +1,176 @@
+"""docker-compose.yml and what it mounts, held against the compose specification and against the program.
+
+No container runs here: what only Docker can tell is listed in docs/operations.md.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from chassis import telemetry
+from chassis.settings import ServiceSettings
+from gateway.settings import GatewaySettings
+
+ROOT = Path(__file__).parents[2]
+OURS = ("alert", "assignment", "campaign", "customer")
+# Jobs that end.
+ONE_SHOT = {"identities", *(f"{name}-migrate" for name in OURS)}
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+@pytest.fixture(scope="module")
+def containers(compose):
+    return compose["services"]
+
+
+def test_it_keeps_the_compose_specification(compose):
+    # As the package check-jsonschema carries it; Apache-2.0, see the licence beside it.
+    schema = json.loads(Path(__file__).with_name("compose-spec.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(compose)
+
+
+def test_the_specification_refuses_a_typing_error(compose):
+    schema = json.loads(Path(__file__).with_name("compose-spec.json").read_text())
+    broken = {**compose, "services": {"gateway": {"image": "x", "helthcheck": {}}}}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate(broken)
+
+
+def test_everything_is_there_that_a_bank_needs(containers):
+    assert [name for name in containers if name.startswith("zookeeper")] == [
+        "zookeeper-1",
+        "zookeeper-2",
+        "zookeeper-3",
+    ]
+    assert {"postgres", "valkey", "gateway", "prometheus", "grafana"} <= set(containers)
+    assert all(containers[name]["deploy"]["replicas"] == 2 for name in OURS)
+
+
+def test_nobody_is_root_or_may_become_it(containers):
+    for name, container in containers.items():
+        assert container["user"].split(":")[0] not in {"0", "root"}, name
+        assert container["cap_drop"] == ["ALL"], name
+        assert container["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_everything_has_limits_and_a_pinned_image(containers):
+    for name, container in containers.items():
+        limits = container["deploy"]["resources"]["limits"]
+        assert {"cpus", "memory"} == set(limits), name
+        assert re.fullmatch(r"[a-z/]+:(local|v?\d[\w.]*)", container["image"]), name
+
+
+def test_everything_that_stays_up_is_watched(containers):
+    for name in set(containers) - ONE_SHOT:
+        assert containers[name]["healthcheck"]["test"][0].startswith("CMD"), name
+        assert containers[name]["restart"] == "unless-stopped", name
+    assert all(containers[name]["restart"] == "no" for name in ONE_SHOT)
+
+
+def test_only_the_gateway_is_reached_from_outside(containers):
+    published = {name: port for name, container in containers.items() for port in container.get("ports", ())}
+    assert published.pop("gateway") == "8080:8080"
+    assert all(port.startswith("127.0.0.1:") for port in published.values())
+
+
+def test_networks_volumes_secrets_and_dependencies_exist(compose, containers):
+    for name, container in containers.items():
+        assert set(container["networks"]) <= set(compose["networks"]), name
+        assert set(container.get("secrets", ())) <= set(compose["secrets"]), name
+        assert set(container.get("depends_on", {})) <= set(containers), name
+        for volume in container.get("volumes", ()):
+            source = volume["source"] if isinstance(volume, dict) else volume.split(":")[0]
+            assert (ROOT / source).exists() if source.startswith(".") else source in compose["volumes"], (name, source)
+
+
+def test_every_variable_is_a_setting_that_exists(containers):
+    for name, container in containers.items():
+        owner = "GATEWAY" if name == "gateway" else name.removesuffix("-migrate").upper()
+        settings = GatewaySettings if owner == "GATEWAY" else ServiceSettings
+        known = {f"BANYAN_{owner}_{field.upper()}" for field in settings.model_fields}
+        given = {key for key in container.get("environment", {}) if key.startswith("BANYAN_")}
+        assert {key.removesuffix("__FILE") for key in given} <= known, name
+        for key, value in container.get("environment", {}).items():
+            if key.endswith("_FILE"):
+                assert value.removeprefix("/run/secrets/") in container["secrets"], (name, key)
+
+
+def test_no_secret_is_written_down(containers):
+    for name, container in containers.items():
+        for key, value in container.get("environment", {}).items():
+            if re.search("PASSWORD|AUTH|SECRET", key):
+                assert key.endswith("_FILE"), (name, key)
+            assert not re.search(r"://[^/@]+:[^/@]+@", value), (name, key)
+
+
+def test_make_secrets_makes_what_is_asked_once(compose, tmp_path):
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("secrets", "__pycache__"))
+    folder = tmp_path / "deploy" / "secrets"
+    folder.mkdir()
+    for _ in range(2):
+        subprocess.run([tmp_path / "deploy" / "make-secrets"], check=True)
+    files = {file.name: file.read_text() for file in folder.iterdir()}
+    assert (
+        set(files) == {Path(secret["file"]).name for secret in compose["secrets"].values()} == set(compose["secrets"])
+    )
+    assert len(set(files.values())) == len(files)
+    assert files["valkey_url"] == f"redis://:{files['valkey_password']}@valkey:6379/0"
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_the_entrypoint_takes_secrets_from_files(tmp_path):
+    (tmp_path / "auth").write_text("banyan:x y$z\n")
+    told = {
+        "PATH": "/usr/bin:/bin",
+        "BANYAN_ALERT_ZOOKEEPER_AUTH__FILE": str(tmp_path / "auth"),
+        "BANYAN_ALERT_PORT": "7",
+    }
+    shown = subprocess.run(
+        [ROOT / "deploy" / "entrypoint", "env"], env=told, capture_output=True, text=True, check=True
+    )
+    lines = shown.stdout.splitlines()
+    assert "BANYAN_ALERT_ZOOKEEPER_AUTH=banyan:x y$z" in lines
+    assert "BANYAN_ALERT_PORT=7" in lines
+    assert not any("__FILE" in line for line in lines)
+
+
+def test_the_image_does_not_run_as_root():
+    last = (ROOT / "deploy" / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    assert re.search(r"^USER banyan$", last, re.MULTILINE)
+    assert "uid 10001" in last
+
+
+def test_prometheus_asks_who_is_there(containers):
+    prometheus = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    services, gateway, _ = prometheus["scrape_configs"]
+    assert set(services["dns_sd_configs"][0]["names"]) == set(OURS)
+    assert services["dns_sd_configs"][0]["port"] == 9464
+    assert gateway["static_configs"][0]["targets"] == ["gateway:9464"]
+    for name in (*OURS, "gateway"):
+        assert containers[name]["environment"][f"BANYAN_{name.upper()}_METRICS_PORT"] == "9464"
+
+
+def test_the_dashboard_shows_figures_that_exist():
+    metrics = (telemetry.RPC_SECONDS, telemetry.RPCS_IN_FLIGHT, telemetry.JOB_FAILURES)
+    ours = {metric._name for metric in (*metrics, telemetry.FEED_LAG, telemetry.FEED_STALL)}
+    dashboard = json.loads((ROOT / "deploy/grafana/dashboards/banyan.json").read_text())
+    provisioned = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text())
+    for panel in dashboard["panels"]:
+        assert panel["datasource"]["uid"] == provisioned["datasources"][0]["uid"]
+        for target in panel["targets"]:
+            names = set(re.findall(r"\b([a-z_]+)(?=\{|\[|\))", target["expr"]))
+            used = {re.sub("_(count|bucket|total)$", "", name) for name in names if "_" in name} - {
+                "histogram_quantile"
+            }
+            foreign = {name for name in used if name.startswith(("process_", "envoy_"))}
+            assert used - foreign <= ours | {"exported_job"}, target["expr"]
