@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from chassis.sql.migrations import migrate
+from devstack import postgres
 from devstack.home import Home
+from devstack.postgres import Postgres
 from devstack.process import Child, Spec, start_all, stop_all
 
 
@@ -33,6 +36,20 @@ def running(specs: Sequence[Spec], at: Home) -> Generator[list[Child]]:
         yield children
     finally:
         stop_all(children)
+
+
+@contextmanager
+def postgres_of(at: Home) -> Generator[Postgres]:
+    """PostgreSQL as a run of the system has it, on the disk, for the length of the block."""
+    with running([postgres.spec(at)], at) as (child,):
+        yield Postgres(at, child.spec.port)
+
+
+def database(server: Postgres, name: str, migrations: Path) -> str:
+    """A fresh database of a service, and its URL."""
+    url = server.create(name)
+    migrate(url, migrations)
+    return url
 
 
 def serving(at: Home, name: str, port: int, *arguments: object, environment: Mapping[str, str] | None = None) -> Spec:
