@@ -1,5 +1,6 @@
 """Our own processes: the four services, their migrations, the gateway; what each is told through its environment."""
 
+import hashlib
 import http.client
 import socket
 import sys
@@ -7,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from devstack import valkey, zookeeper
+from devstack import valkey, wheels, zookeeper
 from devstack.home import Home
 from devstack.postgres import Postgres
 from devstack.process import Spec
@@ -49,6 +50,17 @@ def migrations(home: Home, servers: Servers) -> list[Spec]:
         )
         for service in SERVICES
     ]
+
+
+def migrations_digest() -> str:
+    """Names the state of the code that makes the databases: it changes with any line of it."""
+    folders = [wheels.package("services") / f"{service}_svc" / "store" / "migrations" for service in SERVICES]
+    files = sorted(file for folder in [*folders, wheels.package("chassis") / "sql"] for file in folder.rglob("*.py"))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file}\n".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def gateway(home: Home, servers: Servers, port: int) -> Spec:

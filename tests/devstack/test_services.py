@@ -74,3 +74,9 @@ def test_every_application_can_sign_after_the_first_start_and_keeps_its_key(tmp_
         assert Signer(KeyRing(tmp_path), application).service_token(now())
     make_keys(tmp_path)
     assert KeyRing(tmp_path).jwks()["keys"] == keys
+
+
+def test_the_digest_of_migrations_stays_while_the_code_does():
+    digest = services.migrations_digest()
+    assert len(digest) == 64
+    assert services.migrations_digest() == digest
