@@ -24,10 +24,12 @@ ON CONFLICT (only_row) DO UPDATE SET epoch = e.epoch + 1, server = excluded.serv
 WHERE CAST(:forced AS boolean) OR e.server <> excluded.server
 RETURNING epoch""")  # noqa: S608 - our own text
 
+# The audit's rows are sealed with their revision: they must not change.
 _VERSIONED_TABLES = text("""
 SELECT format('%I.%I', c.table_schema, c.table_name) FROM information_schema.columns AS c
 JOIN information_schema.tables AS t USING (table_schema, table_name)
-WHERE c.column_name = 'rev' AND c.udt_name = 'xid8' AND t.table_type = 'BASE TABLE'""")
+WHERE c.column_name = 'rev' AND c.udt_name = 'xid8' AND t.table_type = 'BASE TABLE'
+AND c.table_name !~ '^audit'""")
 
 
 @dataclass(frozen=True)
