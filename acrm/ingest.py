@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ STALLED_SECONDS_MAX = 60.0
 _BACK_OFF_SECONDS = 0.5
 _BACK_OFF_SECONDS_MAX = 5.0
 _REJECTIONS_SHOWN_MAX = 10
+# What gRPC says to a writer whose stream has ended, whatever the server said.
+_LOST = "Internal error from Core"
 
 _DIRECTIONS = {"IN": transaction_pb2.DIRECTION_IN, "OUT": transaction_pb2.DIRECTION_OUT}
 _UNKNOWN = transaction_service_pb2.Rejection.REASON_ACCOUNT_UNKNOWN
@@ -54,6 +56,7 @@ class _State:
     duplicates: int = 0
     number: int = 0
     back_off: float = _BACK_OFF_SECONDS
+    last_end: str = ""
     moved: float = field(default_factory=clock.monotonic_seconds)
 
     def next_batch(self) -> Batch | None:
@@ -61,6 +64,11 @@ class _State:
             return self.again.popleft()
         rows = next(self.source, None)
         return None if rows is None else [_to_wire(row) for row in rows]
+
+    def ended(self, reason: str) -> bool:
+        """Remembers why a stream ended, to be told if no other one goes better."""
+        self.last_end = " ".join(reason.split())
+        return True
 
     @property
     def done(self) -> int:
@@ -74,46 +82,53 @@ async def ingest(channel: grpc.aio.Channel, path: Path, progress: Progress) -> I
     total = row_count(path)
     while await _one_stream(stub, state, lambda: progress("transactions", state.done, total)):
         if clock.monotonic_seconds() - state.moved > STALLED_SECONDS_MAX:
-            raise PublishFailed(f"nothing was stored for {STALLED_SECONDS_MAX:.0f} s; {state.done} of {total} rows are")
+            raise PublishFailed(
+                f"transactions: {state.done} of {total} rows are stored, none for {STALLED_SECONDS_MAX:.0f} s; "
+                f"the last stream ended: {state.last_end}"
+            )
         await asyncio.sleep(state.back_off)
         state.back_off = min(state.back_off * 2, _BACK_OFF_SECONDS_MAX)
     progress("transactions", state.done, total)
     return Ingested(state.stored, state.duplicates)
 
 
-async def _one_stream(stub: Any, state: _State, tell: Any) -> bool:  # noqa: ANN401 - the stub of generated code is synchronous
+async def _one_stream(stub: Any, state: _State, tell: Callable[[], None]) -> bool:  # noqa: ANN401 - generated code's stub
     """Sends and reads until all is stored (False), or the stream ends or must pause (True)."""
     call = stub.IngestTransactions(wait_for_ready=True)
+    # The first batch goes alone: a refusal is told to who reads, and lost to who is writing.
+    ahead = 1
     try:
         while True:
-            while len(state.sent) < UNACKNOWLEDGED_MAX and (batch := state.next_batch()) is not None:
+            while len(state.sent) < ahead and (batch := state.next_batch()) is not None:
                 state.number += 1
                 state.sent[state.number] = batch
-                await call.write(
-                    transaction_service_pb2.IngestTransactionsRequest(batch=state.number, transactions=batch)
-                )
+                request = transaction_service_pb2.IngestTransactionsRequest(batch=state.number, transactions=batch)
+                await call.write(request)
             if not state.sent:
                 await call.done_writing()
                 return False
             answer = await call.read()
             if answer is grpc.aio.EOF or answer.HasField("end"):
-                return True
-            _take(state, answer)
+                return state.ended(str(getattr(answer, "end", "by the server")))
+            early_count = _take(state, answer)
             tell()
-            if state.again:
-                return True
-    except (grpc.aio.AioRpcError, asyncio.InvalidStateError):  # the latter: it ended while a batch was written
-        if (code := await call.code()) not in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.OK}:
-            raise PublishFailed(f"transactions: {code.name} {await call.details()}") from None
-        return True
+            ahead = UNACKNOWLEDGED_MAX
+            if early_count:
+                return state.ended(f"{early_count} transactions were of accounts not known yet")
+    except asyncio.InvalidStateError:
+        return state.ended("while a batch was written")
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.UNAVAILABLE and error.details() != _LOST:
+            raise PublishFailed(f"transactions: {error.code().name} {error.details()}") from error
+        return state.ended(f"{error.code().name} {error.details()}")
     finally:
         call.cancel()
         state.again.extendleft(batch for _, batch in sorted(state.sent.items(), reverse=True))
         state.sent.clear()
 
 
-def _take(state: _State, answer: transaction_service_pb2.IngestTransactionsResponse) -> None:
-    """Counts an acknowledged batch; what was too early is sent again, any other rejection is the end."""
+def _take(state: _State, answer: transaction_service_pb2.IngestTransactionsResponse) -> int:
+    """Counts an acknowledged batch; answers how much of it was too early, to be sent again. Other rejections raise."""
     batch = state.sent.pop(answer.batch)
     early = {rejection.transaction for rejection in answer.rejections if rejection.reason == _UNKNOWN}
     wrong = [rejection for rejection in answer.rejections if rejection.reason != _UNKNOWN]
@@ -130,6 +145,7 @@ def _take(state: _State, answer: transaction_service_pb2.IngestTransactionsRespo
     if answer.stored_count or answer.duplicate_count:
         state.moved = clock.monotonic_seconds()
         state.back_off = _BACK_OFF_SECONDS
+    return len(early)
 
 
 def _to_wire(row: dict[str, Any]) -> transaction_pb2.Transaction:
