@@ -12,8 +12,12 @@ from banyan.assignment.v1 import (
 )
 
 from chassis import names, wire
-from policy.visibility import OwnerRow
 from services.alert_svc.domain.followed import OrgFact, OwnershipFact
+from services.alert_svc.domain.viewing import OwnerRow
+
+# What the feed carries: jobs hand it on without looking into it.
+OrgChange = org_service_pb2.OrgChange
+OwnershipChange = ownership_service_pb2.OwnershipChange
 
 ORG_SERVICE = "banyan.assignment.v1.OrgService"
 OWNERSHIP_SERVICE = "banyan.assignment.v1.OwnershipService"

@@ -8,9 +8,9 @@ from chassis import names, wire
 from chassis.caller import Caller
 from chassis.money import money_to_wire
 from chassis.paging import KeyPart
-from policy.visibility import Viewer
 from services.alert_svc.domain.alerts import Kind, State
 from services.alert_svc.domain.transactions import Direction, Rejection, Transaction
+from services.alert_svc.domain.viewing import Viewer
 from services.alert_svc.store.alerts import Alert, Wanted
 from services.alert_svc.usecases.ingest import Ingested
 

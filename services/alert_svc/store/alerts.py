@@ -9,8 +9,8 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Row, Select, and_, false, or_, select, text, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from policy.visibility import Grant, Scope
 from services.alert_svc.domain.alerts import WHOLE_BANK, AlertKey, DayFigures, Kind, Rule, State
+from services.alert_svc.domain.viewing import Grant, Scope
 from services.alert_svc.store.tables import alert_rules, alerts, owners
 
 

@@ -5,9 +5,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from banyan.assignment.v1.org_service_pb2 import OrgChange
-from banyan.assignment.v1.ownership_service_pb2 import OwnershipChange
-from banyan.customer.v1.customer_service_pb2 import CustomerFactChange
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import clock
@@ -16,6 +13,8 @@ from chassis.feed import Follower, Wakeups
 from chassis.sql.engine import Database
 from chassis.tokens import Revocations
 from services.campaign_svc.peers import assignment, customers
+from services.campaign_svc.peers.assignment import OrgChange, OwnershipChange
+from services.campaign_svc.peers.customers import CustomerFactChange
 from services.campaign_svc.store import followed
 
 REVOCATIONS_EVERY_SECONDS = 1.0

@@ -8,6 +8,9 @@ from banyan.customer.v1 import customer_service_pb2, customer_service_pb2_grpc
 from chassis import names
 from services.campaign_svc.domain.followed import CustomerFact
 
+# What the feed carries: jobs hand it on without looking into it.
+CustomerFactChange = customer_service_pb2.CustomerFactChange
+
 CUSTOMER_SERVICE = "banyan.customer.v1.CustomerService"
 
 

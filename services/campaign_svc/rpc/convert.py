@@ -7,8 +7,8 @@ from banyan.campaign.v1 import contact_pb2, contact_service_pb2, product_pb2
 from chassis import names, wire
 from chassis.caller import Caller
 from chassis.paging import KeyPart
-from policy.visibility import Viewer
 from services.campaign_svc.domain.contacts import Channel, Contact, Made, MessageClass
+from services.campaign_svc.domain.viewing import Viewer
 from services.campaign_svc.store.contacts import Wanted
 from services.campaign_svc.store.products import Product
 

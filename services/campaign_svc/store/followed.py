@@ -7,8 +7,8 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sql.rows import put_rows
-from policy.visibility import OwnerRow
 from services.campaign_svc.domain.followed import CustomerFact, OrgFact, OwnershipFact
+from services.campaign_svc.domain.viewing import OwnerRow
 from services.campaign_svc.store.tables import branches, customers, owners, revoked_sessions
 
 

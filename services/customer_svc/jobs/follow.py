@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-from banyan.assignment.v1.org_service_pb2 import OrgChange
-from banyan.assignment.v1.ownership_service_pb2 import OwnershipChange
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import clock
@@ -15,6 +13,8 @@ from chassis.sql.engine import Database
 from chassis.tokens import Revocations
 from services.customer_svc.peers import org as org_peer
 from services.customer_svc.peers import ownership as ownership_peer
+from services.customer_svc.peers.org import OrgChange
+from services.customer_svc.peers.ownership import OwnershipChange
 from services.customer_svc.store import org, ownership
 
 REVOCATIONS_EVERY_SECONDS = 1.0

@@ -8,6 +8,9 @@ from banyan.assignment.v1 import branch_pb2, org_service_pb2, org_service_pb2_gr
 from chassis import names, wire
 from services.customer_svc.domain.org import Branch, Gone, OrgItem, RevokedSession, Staff
 
+# What the feed carries: jobs hand it on without looking into it.
+OrgChange = org_service_pb2.OrgChange
+
 ORG_SERVICE = "banyan.assignment.v1.OrgService"
 
 

@@ -9,6 +9,9 @@ from chassis import names, wire
 from chassis.caller import calling, current_request_id
 from services.customer_svc.domain.customer import Owner
 
+# What the feed carries: jobs hand it on without looking into it.
+OwnershipChange = ownership_service_pb2.OwnershipChange
+
 OWNERSHIP_SERVICE = "banyan.assignment.v1.OwnershipService"
 
 # Above it, what is followed is too old to decide by.
