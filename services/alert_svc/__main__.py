@@ -4,13 +4,18 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from banyan.alert.v1 import alert_service_pb2_grpc, operation_service_pb2_grpc, transaction_service_pb2_grpc
-from chassis.operations import Operations, OperationServicer
+from banyan.alert.v1 import (
+    alert_service_pb2_grpc,
+    operation_service_pb2,
+    operation_service_pb2_grpc,
+    transaction_service_pb2_grpc,
+)
 
 from chassis import paging
 from chassis.channel import mesh
 from chassis.feed import Wakeups
 from chassis.leader import Leader
+from chassis.operations import Operations, OperationServicer
 from chassis.server import App, Served, run, serve
 from chassis.sql.engine import Database
 from chassis.sql.migrations import migrate
@@ -24,6 +29,7 @@ from services.alert_svc.rpc.transaction_service import TransactionServicer
 from services.alert_svc.settings import Settings
 
 APPLICATION = "alert_svc"
+OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
 NEEDS = (assignment.OWNERSHIP_SERVICE, assignment.ORG_SERVICE, customers.CUSTOMER_SERVICE)
 MIGRATIONS = Path(__file__).parent / "store" / "migrations"
 
@@ -52,7 +58,7 @@ async def main(settings: Settings) -> None:
                 TransactionServicer(database, wakeups),
             ),
             Served(
-                "banyan.alert.v1.OperationService",
+                OPERATION_SERVICE,
                 operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
                 OperationServicer(operations),
             ),

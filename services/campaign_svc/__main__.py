@@ -8,16 +8,17 @@ from banyan.campaign.v1 import (
     contact_service_pb2_grpc,
     import_service_pb2,
     import_service_pb2_grpc,
+    operation_service_pb2,
     operation_service_pb2_grpc,
     product_service_pb2_grpc,
 )
-from chassis.operations import Operations, OperationServicer
 
 from chassis import paging
 from chassis.channel import mesh
 from chassis.feed import Wakeups
 from chassis.import_servicer import ImportServicer
 from chassis.leader import Leader
+from chassis.operations import Operations, OperationServicer
 from chassis.server import App, Served, run, serve
 from chassis.sql.bulk import BulkImport
 from chassis.sql.engine import Database
@@ -33,6 +34,7 @@ from services.campaign_svc.settings import Settings
 from services.campaign_svc.store.imports import TABLES
 
 APPLICATION = "campaign_svc"
+OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
 NEEDS = (assignment.OWNERSHIP_SERVICE, assignment.ORG_SERVICE, customers.CUSTOMER_SERVICE)
 MIGRATIONS = Path(__file__).parent / "store" / "migrations"
 
@@ -83,7 +85,7 @@ def _services(settings: Settings, database: Database, operations: Operations) ->
             ImportServicer(BulkImport(database, TABLES), import_service_pb2.ImportRowsResponse),
         ),
         Served(
-            "banyan.campaign.v1.OperationService",
+            OPERATION_SERVICE,
             operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
             OperationServicer(operations),
         ),
