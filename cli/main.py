@@ -1,9 +1,12 @@
 """The `banyan` command; `banyan --help` lists what it does."""
 
+import logging
+import sys
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
@@ -37,10 +40,19 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(
     cls=_Commands,
-    help="Banyan: customer relationships and marketing of a bank with many branches.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # they may be somebody's data
 )
+
+
+@app.callback()
+def show_warnings_only() -> None:
+    """Customer relationships and marketing of a bank with many branches."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),  # stdout belongs to the result
+    )
+
 
 HomeOption = Annotated[Path, typer.Option("--home", help="The folder that keeps data, keys, ports and logs.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -105,7 +117,7 @@ def show_status(*, home: HomeOption = Path(".banyan"), as_json: JsonOption = Fal
     if not as_json:
         screen.say(f"{found.home}: {found.phase} {found.url}")
     screen.table("Processes", [one.__dict__ for one in found.processes])
-    screen.table("Providers", status.rows(found.providers))
+    screen.table("Providers", status.table(found.providers))
     screen.table("Followers", [one.__dict__ for one in found.followers])
     if not found.running:
         raise typer.Exit(NOT_RUNNING_EXIT_CODE)
@@ -128,7 +140,7 @@ def providers(
         fail(str(error))
     screen = Screen(as_json)
     screen.result(status.rows(found))
-    screen.table("Providers", status.rows(found))
+    screen.table("Providers", status.table(found))
 
 
 @app.command()

@@ -60,6 +60,8 @@ def background(home: Home, arguments: Sequence[str], screen: Screen) -> None:
     """Starts a run of its own session, and returns when it is ready; shows its log and fails if it ends before."""
     log = home.log(LOG_NAME)
     began = monotonic_seconds()
+    log.touch()
+    log.chmod(0o600)  # the sign-ins are shown in it
     with log.open("wb") as out:
         run = subprocess.Popen(  # noqa: S603 - this program again
             [sys.executable, "-P", "-m", "cli.main", "run", *arguments],

@@ -31,12 +31,14 @@ class Screen:
             typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
     def table(self, title: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Prints rows for people, if there are any; numbers stand to the right."""
+        """Prints rows for people, if there are any; their keys are the headings, numbers stand to the right."""
         if self.as_json or not rows:
             return
         table = Table(title=title, title_justify="left", title_style="bold")
         for name, value in rows[0].items():
-            table.add_column(name, justify="right" if isinstance(value, int | float) else "left", overflow="fold")
+            table.add_column(
+                name.replace("_", " "), justify="right" if isinstance(value, int | float) else "left", overflow="fold"
+            )
         for row in rows:
             table.add_row(*(str(value) for value in row.values()))
         self.console.print(table)

@@ -56,7 +56,7 @@ class Status:
 
     def as_json(self) -> dict[str, object]:
         """The same as plain values."""
-        return asdict(self)
+        return {**asdict(self), "providers": rows(self.providers)}
 
 
 class NoZooKeeper(Exception):
@@ -95,16 +95,30 @@ def providers(hosts: str) -> list[Provider]:
     return sorted(provider for provider in map(parse_node_name, names) if provider)
 
 
-def rows(found: Sequence[Provider]) -> list[dict[str, str | int]]:
-    """Providers as they are shown: without the methods, which the protos tell."""
+def rows(found: Sequence[Provider]) -> list[dict[str, object]]:
+    """Providers for machines, without the methods, which the protos tell."""
+    return [
+        {
+            "interface": one.interface,
+            "host": one.host,
+            "port": one.port,
+            "application": one.application,
+            "weight": one.weight,
+            "tag": one.tag,
+            "disabled": one.disabled,
+        }
+        for one in found
+    ]
+
+
+def table(found: Sequence[Provider]) -> list[dict[str, str]]:
+    """Providers for people, in 80 columns."""
     return [
         {
             "interface": one.interface,
             "address": one.address,
-            "application": one.application,
-            "weight": one.weight,
+            "weight": "off" if one.disabled else str(one.weight),
             "tag": one.tag,
-            "disabled": str(one.disabled).lower(),
         }
         for one in found
     ]

@@ -1,7 +1,6 @@
 """The bank that a home holds: loaded once, at the first start, from the source that was asked for."""
 
-import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
@@ -11,6 +10,8 @@ from argon2 import PasswordHasher
 from pydantic import TypeAdapter
 
 from devstack.home import Home, write_whole
+
+Row = Mapping[str, str | None]
 
 STAFF_SECRET = "staff_password"  # noqa: S105 - the name of a file, not a password
 
@@ -100,7 +101,7 @@ def load(home: Home, source: Source, publish: Callable[[Path, date | None], None
         bank,
         loaded=True,
         business_date=business_date.isoformat() if business_date else "",
-        sign_ins=tuple(_one_per_role(_staff(folder), password)) if generated else (),
+        sign_ins=tuple(_one_per_role(_staff(folder), _parents(folder), password)) if generated else (),
     )
     _write(home, bank)
     return bank
@@ -133,21 +134,25 @@ def _feed(home: Home, source: Source, password_hash: str) -> tuple[Path, date | 
     return folder, day
 
 
-def _staff(folder: Path) -> Iterable[Mapping[str, str | None]]:
-    """The logins and roles of a feed's staff."""
+def _staff(folder: Path) -> list[Row]:
+    return _rows(folder, "staff", ["login", "roles", "branch_id"])
+
+
+def _parents(folder: Path) -> set[str | None]:
+    """The branches that have branches below them."""
+    return {row["parent_id"] for row in _rows(folder, "branches", ["parent_id"])}
+
+
+def _rows(folder: Path, table: str, columns: list[str]) -> list[Row]:
     from pyarrow import parquet  # noqa: PLC0415 - as above
 
-    file = folder / "staff.parquet"
-    if file.exists():
-        return parquet.read_table(file, columns=["login", "roles"]).to_pylist()
-    with (folder / "staff.csv").open(encoding="utf-8", newline="") as text:
-        return list(csv.DictReader(text))
+    return parquet.read_table(folder / f"{table}.parquet", columns=columns).to_pylist()
 
 
-def _one_per_role(staff: Iterable[Mapping[str, str | None]], password: str) -> Iterable[SignIn]:
-    """The first staff member of each role, those with the fewest roles first: they show what a role alone may do."""
+def _one_per_role(staff: Iterable[Row], parents: Container[str | None], password: str) -> Iterable[SignIn]:
+    """One staff member of each role: with few other roles, who show what it alone may do, and where customers are."""
     first: dict[str, str] = {}
-    for member in sorted(staff, key=lambda member: (member["roles"] or "").count(";")):
+    for member in sorted(staff, key=lambda one: ((one["roles"] or "").count(";"), one["branch_id"] in parents)):
         for role in filter(None, (member["roles"] or "").split(";")):
             if member["login"]:
                 first.setdefault(role, member["login"])

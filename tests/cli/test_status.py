@@ -2,6 +2,7 @@ import http.server
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from kazoo.client import KazooClient
@@ -71,7 +72,9 @@ def test_providers_are_read_from_zookeeper(zookeeper_server):
     client.close()
     [row] = status.rows(status.providers(zookeeper_server.hosts))
     assert row["interface"] == provider.interface
-    assert (row["address"], row["application"], row["weight"]) == ("127.0.0.1:50051", "customer_svc", 7)
+    assert (row["host"], row["port"], row["application"], row["weight"]) == ("127.0.0.1", 50051, "customer_svc", 7)
+    assert status.table([provider])[0]["address"] == "127.0.0.1:50051"
+    assert status.table([replace(provider, disabled=True)])[0]["weight"] == "off"
 
 
 def test_a_zookeeper_that_does_not_answer_is_named(home: Home):

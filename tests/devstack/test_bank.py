@@ -5,17 +5,15 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from devstack import bank
+from devstack import bank, demo
 from devstack.bank import Format, OtherBank, SignIn, Source
 from devstack.home import Home
 
 DEMO = Source(format=Format.DEMO, customers=200)
-STAFF = "staff_id,login,roles,password_hash\ns1,amy,BRANCH_HEAD;MANAGER,x\ns2,bob,MANAGER,x\ns3,,AUDITOR,x\n"
 
 
 @pytest.fixture
 def feed(tmp_path: Path) -> Source:
-    (tmp_path / "staff.csv").write_text(STAFF)
     return Source(format=Format.FEED, data=tmp_path, business_date=date(2026, 1, 31))
 
 
@@ -62,14 +60,16 @@ def test_staff_of_a_feed_have_their_own_passwords(home: Home, feed: Source):
     assert bank.load(home, feed, Published()).sign_ins == ()
 
 
-def test_one_of_each_role_is_named_and_those_with_fewer_roles_first():
+def test_one_of_each_role_is_named_with_few_other_roles_and_at_a_branch_with_customers():
     members = [
-        {"login": "amy", "roles": "BRANCH_HEAD;MANAGER"},
-        {"login": "bob", "roles": "MANAGER"},
-        {"login": None, "roles": "AUDITOR"},
+        {"login": "ann", "roles": "BRANCH_HEAD", "branch_id": "HQ"},
+        {"login": "amy", "roles": "MANAGER;BRANCH_HEAD", "branch_id": "B1"},
+        {"login": "ada", "roles": "BRANCH_HEAD", "branch_id": "B1"},
+        {"login": "bob", "roles": "MANAGER", "branch_id": "B1"},
+        {"login": None, "roles": "AUDITOR", "branch_id": "B1"},
     ]
-    assert list(bank._one_per_role(members, "secret")) == [
-        SignIn("BRANCH_HEAD", "amy", "secret"),
+    assert list(bank._one_per_role(members, {"HQ", None}, "secret")) == [
+        SignIn("BRANCH_HEAD", "ada", "secret"),
         SignIn("MANAGER", "bob", "secret"),
     ]
 
@@ -97,10 +97,9 @@ def test_the_password_hash_handed_on_is_that_of_the_password_shown(home: Home, m
     def generate(target: Path, *, customers: int, seed: int, password_hash: str) -> date:
         assert (customers, seed) == (200, 1)
         seen.append(password_hash)
-        target.mkdir()
-        (target / "staff.csv").write_text(STAFF)
-        return date(2026, 1, 31)
+        return generate_demo(target, customers=customers, seed=seed, password_hash=password_hash)
 
+    generate_demo = demo.generate
     monkeypatch.setattr("devstack.demo.generate", generate)
     bank.choose(home, DEMO)
     held = bank.load(home, DEMO, Published())
