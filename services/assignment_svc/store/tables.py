@@ -93,7 +93,7 @@ staff = Table(
     _id("successor_id", nullable=True),
     *_feed_root(),
     PrimaryKeyConstraint("staff_id"),
-    UniqueConstraint("login"),
+    UniqueConstraint("login", deferrable=True, initially="DEFERRED"),
     Index("staff_rev", "rev", "staff_id"),
     Index("staff_branch", "branch_id", "staff_id"),
 )
@@ -105,6 +105,7 @@ session = Table(
     _id("session_id"),
     _id("staff_id"),
     Column("refresh_hash", LargeBinary, nullable=False),
+    Column("used_hashes", ARRAY(LargeBinary), nullable=False),
     Column("access_expire_time", DateTime(timezone=True), nullable=False),
     Column("expire_time", DateTime(timezone=True), nullable=False),
     _flag("ended"),

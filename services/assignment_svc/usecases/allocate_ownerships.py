@@ -6,12 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from chassis.errors import Kind, Refused
 from chassis.sql.engine import Database
 from services.assignment_svc.domain.ownership import Policy
 from services.assignment_svc.store import allocation
+from services.assignment_svc.usecases.nights import check_night
 
 # A feed reader waits for the oldest transaction of the server: a batch is at most this many aggregates (design 4.6).
 BATCH_CUSTOMERS = 20_000
@@ -29,27 +27,6 @@ class Report:
 
 # Tells how many customers of how many are done; answers whether to go on.
 Progress = Callable[[int, int], Awaitable[bool]]
-
-
-async def check_night(tx: AsyncConnection, day: date) -> allocation.Progress:
-    """Refuses a date before the last one allocated, and a date whose facts are not there."""
-    so_far = await allocation.progress(tx)
-    if so_far.business_date is not None and day < so_far.business_date:
-        last = so_far.business_date.isoformat()
-        raise Refused(
-            Kind.PRECONDITION,
-            "BUSINESS_DATE_PAST",
-            f"nights run in order: {last} was allocated already",
-            {"last_business_date": last},
-        )
-    if so_far.facts_date != day:
-        raise Refused(
-            Kind.PRECONDITION,
-            "FACTS_MISSING",
-            f"no facts were imported for {day.isoformat()}",
-            {"business_date": day.isoformat()},
-        )
-    return so_far
 
 
 async def allocate_ownerships(database: Database, day: date, tell: Progress, *, everybody: bool = False) -> Report:
@@ -89,10 +66,16 @@ class _Run:
         self.stopped = False
 
     async def all_of(self, ranges: list[tuple[str, str]]) -> allocation.Counts:
-        left = iter(ranges)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(_WORKERS):
-                group.create_task(self._work(left))
+        """Works off the ranges; if one fails, so does the run, with that one's own error."""
+        self.stopped = not await self._tell(0, self._total)
+        left = iter([] if self.stopped else ranges)
+        workers = [asyncio.create_task(self._work(left)) for _ in range(_WORKERS)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.wait(workers)
         return self._counts
 
     async def _work(self, left: Iterator[tuple[str, str]]) -> None:

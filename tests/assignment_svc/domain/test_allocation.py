@@ -37,7 +37,16 @@ STAFF = {
 
 
 def at(branch_id: str, **given: object) -> BranchFacts:
-    nothing = BranchFacts(branch_id, None, None, None, False, None, OLD, TODAY)
+    nothing = BranchFacts(
+        branch_id,
+        None,
+        None,
+        None,
+        deposit_live=False,
+        deposit_sum_minor=None,
+        relation_since_date=OLD,
+        last_live_date=TODAY,
+    )
     return replace(nothing, **given)
 
 

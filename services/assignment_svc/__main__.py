@@ -1,0 +1,137 @@
+"""Builds assignment_svc by hand and serves it; `migrate` brings its database to its schema instead."""
+
+import sys
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+from banyan.assignment.v1 import (
+    import_service_pb2,
+    import_service_pb2_grpc,
+    operation_service_pb2,
+    operation_service_pb2_grpc,
+    org_service_pb2_grpc,
+    ownership_service_pb2_grpc,
+    session_service_pb2_grpc,
+)
+
+from chassis import paging
+from chassis.cache import Cache
+from chassis.channel import mesh
+from chassis.feed import Publisher, Wakeups
+from chassis.import_servicer import ImportServicer
+from chassis.jobs import Job
+from chassis.operations import Operations, OperationServicer
+from chassis.server import App, Served, run, serve
+from chassis.sql.engine import Database
+from chassis.sql.migrations import migrate
+from chassis.tokens import KeyRing, Revocations, Signer, Verifier
+from services.assignment_svc.jobs.sessions import forget_sessions, watch_revocations
+from services.assignment_svc.rpc.org_service import OrgServicer
+from services.assignment_svc.rpc.ownership_service import ALLOCATE, Allocating, OwnershipServicer
+from services.assignment_svc.rpc.permissions import ALLOWED
+from services.assignment_svc.rpc.session_service import SessionServicer
+from services.assignment_svc.settings import Settings
+from services.assignment_svc.store import MIGRATIONS, org, ownerships
+from services.assignment_svc.store.throttle import Throttle
+from services.assignment_svc.usecases.import_rows import FeedImport
+from services.assignment_svc.usecases.sessions import Sessions
+
+APPLICATION = "assignment_svc"
+# Its generated servicer uses only foreign messages and does not import it: the descriptor must be known all the same.
+OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
+
+
+class Parts:
+    """What the process is made of."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.keys = KeyRing(settings.keys)
+        self.signer = Signer(self.keys, APPLICATION)
+        self.revocations = Revocations()
+        self.database = Database(settings.database_url, settings.database_password, APPLICATION)
+        self.wakeups = Wakeups(settings.valkey_url or None)
+        self.operations = Operations(self.database, "assignment", {ALLOCATE: Allocating(self.database, self.wakeups)})
+        self.paging_secret = paging.secret(settings.keys)
+        self.cache = Cache(settings.valkey_url or None)
+
+    async def revoke(self, session_id: str, expire_time: datetime) -> None:
+        """Refuses an ended session's tokens: here at once, elsewhere as soon as the org feed tells it."""
+        self.revocations.add(session_id, expire_time)
+        await self.wakeups.notify(org.FEED)
+
+    def served(self) -> list[Served]:
+        """The services, each with its servicer."""
+        org_changes = Publisher(self.database, org.FEED, org.read_page, self.wakeups)
+        changes = Publisher(self.database, ownerships.FEED, ownerships.read_page, self.wakeups)
+        sessions = Sessions(self.database, Throttle(self.cache), self.revoke)
+        bulk = FeedImport(self.database, self.wakeups)
+        return [
+            Served(
+                "banyan.assignment.v1.SessionService",
+                session_service_pb2_grpc.add_SessionServiceServicer_to_server,
+                SessionServicer(sessions, self.signer, self.keys),
+            ),
+            Served(
+                "banyan.assignment.v1.OrgService",
+                org_service_pb2_grpc.add_OrgServiceServicer_to_server,
+                OrgServicer(self.database, org_changes, self.paging_secret),
+            ),
+            Served(
+                "banyan.assignment.v1.OwnershipService",
+                ownership_service_pb2_grpc.add_OwnershipServiceServicer_to_server,
+                OwnershipServicer(self.database, changes, self.operations, self.paging_secret),
+            ),
+            Served(
+                "banyan.assignment.v1.ImportService",
+                import_service_pb2_grpc.add_ImportServiceServicer_to_server,
+                ImportServicer(bulk, import_service_pb2.ImportRowsResponse),
+            ),
+            Served(
+                OPERATION_SERVICE,
+                operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
+                OperationServicer(self.operations),
+            ),
+        ]
+
+    def jobs(self) -> list[Job]:
+        """What runs as long as the process."""
+        return [
+            partial(watch_revocations, self.database, self.revocations, self.wakeups),
+            partial(forget_sessions, self.database),
+            self.operations.work,
+        ]
+
+    async def close(self) -> None:
+        await self.cache.close()
+        await self.wakeups.close()
+        await self.database.close()
+
+
+def app_of(parts: Parts) -> App:
+    """The application that the parts make."""
+    return App(
+        application=APPLICATION,
+        error_domain="assignment.banyan",
+        services=parts.served(),
+        allowed=ALLOWED,
+        verifier=Verifier(parts.keys, parts.revocations.is_revoked),
+        jobs=parts.jobs(),
+        close=[parts.close],
+    )
+
+
+async def main(settings: Settings) -> None:
+    """Serves until the process is told to stop."""
+    parts = Parts(settings)
+    net = await mesh(settings, APPLICATION, (), parts.signer)
+    app = app_of(parts)
+    await serve(settings, replace(app, close=[net.close, *app.close]), net.registry)
+
+
+if __name__ == "__main__":
+    read = Settings()  # pyright: ignore[reportCallIssue]  # the environment fills it
+    if sys.argv[1:] == ["migrate"]:
+        migrate(read.database_url, MIGRATIONS, read.database_password)
+    else:
+        run(main(read))

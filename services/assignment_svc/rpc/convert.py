@@ -1,0 +1,153 @@
+"""Organisation, sessions and ownership between the wire and the values of assignment_svc."""
+
+from banyan.assignment.v1 import (
+    branch_pb2,
+    org_service_pb2,
+    ownership_pb2,
+    ownership_service_pb2,
+    session_pb2,
+    staff_pb2,
+)
+
+from chassis import names, wire
+from services.assignment_svc.domain.organisation import Branch, OrgItem, RevokedSession, Staff
+from services.assignment_svc.domain.ownership import Evidence, Owner, Side
+from services.assignment_svc.domain.sessions import Session
+from services.assignment_svc.store.ownerships import Ownership, Period
+from services.assignment_svc.usecases.read_ownership import View
+from services.assignment_svc.usecases.sessions import SignIn
+
+
+def branch_to_wire(branch: Branch) -> branch_pb2.Branch:
+    return branch_pb2.Branch(
+        name=names.make("branches", branch.branch_id),
+        display_name=branch.display_name,
+        parent=names.make("branches", branch.parent_id),
+        legal_entity=branch.legal_entity or "",
+        open_date=wire.date_to_wire(branch.open_date),
+        close_date=wire.date_to_wire(branch.close_date),
+        head=names.make("staff", branch.head_id),
+        update_time=wire.time_to_wire(branch.update_time),
+    )
+
+
+def staff_to_wire(staff: Staff) -> staff_pb2.Staff:
+    return staff_pb2.Staff(
+        name=names.make("staff", staff.staff_id),
+        display_name=staff.display_name,
+        branch=names.make("branches", staff.branch_id),
+        roles=[f"ROLE_{role}" for role in staff.roles],
+        login=staff.login or "",
+        active_from_date=wire.date_to_wire(staff.active_from_date),
+        active_until_date=wire.date_to_wire(staff.active_until_date),
+        successor=names.make("staff", staff.successor_id),
+        update_time=wire.time_to_wire(staff.update_time),
+    )
+
+
+def org_item_to_wire(item: OrgItem) -> org_service_pb2.OrgChange:
+    match item:
+        case Branch(gone=True):
+            return org_service_pb2.OrgChange(
+                branch=branch_pb2.Branch(name=names.make("branches", item.branch_id)), gone=True
+            )
+        case Branch():
+            return org_service_pb2.OrgChange(branch=branch_to_wire(item))
+        case Staff(gone=True):
+            return org_service_pb2.OrgChange(staff=staff_pb2.Staff(name=names.make("staff", item.staff_id)), gone=True)
+        case Staff():
+            return org_service_pb2.OrgChange(staff=staff_to_wire(item))
+        case RevokedSession():
+            session = org_service_pb2.RevokedSession(
+                session=names.make("sessions", item.session_id), expire_time=wire.time_to_wire(item.expire_time)
+            )
+            return org_service_pb2.OrgChange(revoked_session=session)
+
+
+def session_to_wire(session: Session, staff: Staff) -> session_pb2.Session:
+    """A session without its tokens."""
+    return session_pb2.Session(
+        name=names.make("sessions", session.session_id),
+        staff=staff_to_wire(staff),
+        access_expire_time=wire.time_to_wire(session.access_expire_time),
+        expire_time=wire.time_to_wire(session.expire_time),
+        create_time=wire.time_to_wire(session.create_time),
+    )
+
+
+def sign_in_to_wire(signed_in: SignIn, access_token: str) -> session_pb2.Session:
+    """A session with its tokens."""
+    told = session_to_wire(signed_in.session, signed_in.staff)
+    told.access_token = access_token
+    told.refresh_token = signed_in.refresh_token
+    return told
+
+
+def view_to_wire(view: View) -> ownership_pb2.Ownership:
+    owners = [owner_to_wire(owner) for owner in view.owners]
+    if view.primary_branch_id and all(owner.branch_id != view.primary_branch_id for owner in view.owners):
+        primary = ownership_pb2.Owner(
+            branch=names.make("branches", view.primary_branch_id), side=ownership_pb2.SIDE_PRIMARY
+        )
+        owners.insert(0, primary)
+    return ownership_pb2.Ownership(
+        name=f"{names.make('customers', view.customer_id)}/ownership",
+        state=f"STATE_{view.state or 'UNSPECIFIED'}",
+        owners=owners,
+        business_date=wire.date_to_wire(view.business_date),
+        etag="" if view.rev is None else f"{view.rev:x}",
+        update_time=wire.time_to_wire(view.update_time),
+    )
+
+
+def change_to_wire(ownership: Ownership) -> ownership_service_pb2.OwnershipChange:
+    """A customer's whole ownership for services, or that there is none any more."""
+    name = f"{names.make('customers', ownership.customer_id)}/ownership"
+    if ownership.gone:
+        return ownership_service_pb2.OwnershipChange(ownership=ownership_pb2.Ownership(name=name), gone=True)
+    whole = ownership_pb2.Ownership(
+        name=name,
+        state=f"STATE_{ownership.state}",
+        owners=map(owner_to_wire, ownership.owners),
+        business_date=wire.date_to_wire(ownership.business_date),
+        etag=f"{ownership.rev:x}",
+        update_time=wire.time_to_wire(ownership.update_time),
+    )
+    return ownership_service_pb2.OwnershipChange(ownership=whole)
+
+
+def owner_to_wire(owner: Owner) -> ownership_pb2.Owner:
+    return ownership_pb2.Owner(
+        branch=names.make("branches", owner.branch_id),
+        side=f"SIDE_{owner.side}",
+        manager=names.make("staff", owner.manager_id),
+        rule=f"ALLOCATION_RULE_{owner.rule}",
+        evidence=_evidence_to_wire(owner.evidence),
+        since_date=wire.date_to_wire(owner.since_date),
+        due_date=wire.date_to_wire(owner.due_date),
+    )
+
+
+def period_to_wire(period: Period) -> ownership_pb2.OwnershipPeriod:
+    return ownership_pb2.OwnershipPeriod(
+        owner=owner_to_wire(period.owner),
+        from_date=wire.date_to_wire(period.owner.from_date),
+        until_date=wire.date_to_wire(period.until_date),
+        actor=period.actor,
+        create_time=wire.time_to_wire(period.create_time),
+    )
+
+
+def side_from_wire(side: int) -> Side | None:
+    name = ownership_pb2.Side.Name(side).removeprefix("SIDE_")
+    return None if name == "UNSPECIFIED" else Side(name)
+
+
+def _evidence_to_wire(evidence: Evidence) -> ownership_pb2.Evidence:
+    return ownership_pb2.Evidence(
+        basis=evidence.basis or "",
+        amount_minor=evidence.amount_minor,
+        rival_branch=names.make("branches", evidence.rival_branch_id),
+        rival_amount_minor=evidence.rival_amount_minor,
+        held_by_margin=evidence.held_by_margin,
+    )

@@ -1,0 +1,134 @@
+"""Tells who owns a customer, as far as the caller may see it (policy/visibility.py).
+
+The primary side sees every row; of other branches no loan or card number. A secondary side sees the rows that are its
+own, without what others have, and which branch is primary. Who sees existence only is told the name and nothing else.
+State and dates of the whole are for the primary side: a legal freeze is told to nobody who need not know.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.caller import Caller
+from chassis.errors import not_found
+from policy.visibility import Grant, Level, OwnerRow, Scope, Viewer, scope_of
+from services.assignment_svc.domain.ownership import Evidence, Owner, Side, State
+from services.assignment_svc.store import org, ownerships
+from services.assignment_svc.store.ownerships import Listed, Ownership, Period, Place
+
+
+@dataclass(frozen=True)
+class View:
+    """What one caller sees of one customer's ownership; what he does not see is None or left out."""
+
+    customer_id: str
+    state: State | None
+    owners: tuple[Owner, ...]
+    primary_branch_id: str | None
+    business_date: date | None
+    update_time: datetime | None
+    rev: int | None
+
+
+async def scope_of_caller(conn: AsyncConnection, caller: Caller) -> Scope:
+    """Whom the caller sees by name."""
+    viewer = Viewer(caller.staff_id, caller.branch_id, frozenset(role.value for role in caller.roles))
+    return scope_of(viewer, await org.subtree(conn, viewer.branch_id))
+
+
+async def get_ownership(conn: AsyncConnection, customer_id: str, caller: Caller) -> View:
+    """One customer's ownership; the same refusal if there is none and if the caller may not see it."""
+    found = await ownerships.of_customers(conn, [customer_id])
+    view = view_of(found[0], await scope_of_caller(conn, caller)) if found else None
+    if view is None:
+        raise not_found()
+    return view
+
+
+async def list_ownerships(
+    conn: AsyncConnection, listed: Listed, caller: Caller, after: str, size: int
+) -> tuple[list[View], str | None]:
+    """A page of the customers of a branch, and the last id if there are more.
+
+    A customer is listed by a row of the branch that opens him to the caller by more than his existence.
+    """
+    scope = await scope_of_caller(conn, caller)
+    opens, only_manager_id = _rows_of(scope, listed.branch_id)
+    if not opens:
+        return [], None
+    ids = await ownerships.of_branch(conn, listed, only_manager_id, after, size + 1)
+    page = ids[:size]
+    views = [view_of(one, scope) for one in await ownerships.of_customers(conn, page)]
+    return [view for view in views if view is not None], page[-1] if len(ids) > size else None
+
+
+async def list_periods(
+    conn: AsyncConnection, customer_id: str, caller: Caller, start: Place, size: int
+) -> tuple[list[Period], Period | None]:
+    """A page of a customer's rows, the youngest first, and the last of them if there are more."""
+    scope = await scope_of_caller(conn, caller)
+    found = await ownerships.of_customers(conn, [customer_id])
+    rows = _policy_rows(found[0]) if found else []
+    level = scope.level(rows)
+    if not found or level is Level.NONE:
+        raise not_found()
+    if level is Level.EXISTENCE:
+        return [], None
+    own = [row.branch_id for row in rows if scope.level([row]) >= Level.SECONDARY]
+    of = own if level is Level.SECONDARY else None
+    periods = await ownerships.periods(conn, customer_id, of, start, size + 1)
+    page = [replace(p, owner=_shown(p.owner, level, own)) for p in periods[:size]]
+    return page, page[-1] if len(periods) > size else None
+
+
+def view_of(ownership: Ownership, scope: Scope) -> View | None:
+    """What a scope shows of a customer; None if he does not exist for it."""
+    rows = _policy_rows(ownership)
+    level = scope.level(rows)
+    if level is Level.NONE:
+        return None
+    if level is Level.EXISTENCE:
+        return View(ownership.customer_id, None, (), None, None, None, None)
+    own = [row.branch_id for row in rows if scope.level([row]) >= Level.SECONDARY]
+    primary = next((row.branch_id for row in ownership.owners if row.side is Side.PRIMARY), None)
+    whole = level > Level.SECONDARY
+    owners = tuple(_shown(owner, level, own) for owner in ownership.owners if whole or owner.branch_id in own)
+    return View(
+        customer_id=ownership.customer_id,
+        state=ownership.state if whole else None,
+        owners=owners,
+        primary_branch_id=primary,
+        business_date=ownership.business_date,
+        update_time=ownership.update_time,
+        rev=ownership.rev,
+    )
+
+
+def _policy_rows(ownership: Ownership) -> list[OwnerRow]:
+    return [OwnerRow(owner.branch_id, owner.side.value, owner.manager_id) for owner in ownership.owners]
+
+
+def _shown(owner: Owner, level: Level, own: Sequence[str]) -> Owner:
+    """A row with the evidence that the level allows."""
+    evidence = owner.evidence
+    if level is Level.SECONDARY:
+        evidence = Evidence(evidence.basis, evidence.amount_minor, None, None, evidence.held_by_margin)
+    elif level is Level.PRIMARY and owner.branch_id not in own:
+        evidence = replace(evidence, basis=None)
+    return replace(owner, evidence=evidence)
+
+
+def _rows_of(scope: Scope, branch_id: str) -> tuple[bool, str | None]:
+    """Whether the scope opens rows of a branch, and whose only, if not all."""
+    if scope.everyone:
+        return True, None
+    opening = [grant for grant in scope.grants if _reaches(grant, branch_id)]
+    if any(grant.manager_id is None for grant in opening):
+        return True, None
+    return bool(opening), opening[0].manager_id if opening else None
+
+
+def _reaches(grant: Grant, branch_id: str) -> bool:
+    return not grant.existence_only and (grant.branch_ids is None or branch_id in grant.branch_ids)
