@@ -116,7 +116,12 @@ def _write_clean(local: Engine, clean: Path) -> dict[str, int]:
 
 
 def _shown_faults(local: Engine) -> list[Fault]:
-    rows = local.rows(f'SELECT * FROM fault ORDER BY "table", file, line, "column" LIMIT {FAULTS_SHOWN_MAX}')
+    # A bad row makes those bad that refer to it; in the feed's order the cause comes first.
+    order = ", ".join(quoted(name) for name in FEED)
+    rows = local.rows(
+        f"""SELECT * FROM fault ORDER BY list_position([{order}], "table"), file, line, "column"
+        LIMIT {FAULTS_SHOWN_MAX}"""
+    )
     return [Fault(*row) for row in rows]  # pyright: ignore[reportArgumentType] - the table has the fields of Fault
 
 
