@@ -132,9 +132,9 @@ def test_a_body_of_20_mb(bank: Banyan, head: str) -> None:
     refused(bank.call("POST", "/v1/customers:search", data=fits_not, token=head), 413, 8)
 
 
-def test_a_path_that_does_not_exist(bank: Banyan, head: str) -> None:
+def test_a_path_or_a_method_that_does_not_exist(bank: Banyan, head: str) -> None:
     refused(bank.get("/v1/nothing", head), 404, 5)
-    refused(bank.call("DELETE", "/v1/products", token=head), 404, 5)
+    refused(bank.call("DELETE", "/v1/products", token=head), 405, 12)
 
 
 def test_a_role_that_may_not_call(bank: Banyan, head: str) -> None:
