@@ -90,7 +90,7 @@ def rpcs_not_served(wanted, main, its_sources, chassis_sources):
     written = set().union(*(methods(source) for source in (*its_sources, *chassis_sources)))
     for path in sorted(wanted):
         service, name = path.strip("/").split("/")
-        if service not in served:
+        if not {service, service.rpartition(".")[2]} & served:  # by its name, or by its descriptor's
             yield f"{main.path}: {service} has no servicer: add a Served to the App"
         elif name not in written:
             yield f"{main.path}: {path} has no method: write it in the servicer of {service}"
