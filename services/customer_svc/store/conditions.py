@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import TypeVar, assert_never
 
-from sqlalchemy import ColumnElement, FromClause, and_, any_, false, or_, select, true
+from sqlalchemy import ColumnElement, FromClause, and_, any_, false, or_, true
 
 from services.customer_svc.domain.calendar import birthdays_within, years_before
 from services.customer_svc.domain.query import Condition, DepositCondition, IdentityCondition, OwnershipCondition
 from services.customer_svc.domain.viewing import Level, Scope
-from services.customer_svc.store.scope import PRIMARY, opened, opened_somewhere, texts
+from services.customer_svc.store.scope import PRIMARY, found, opened, opened_somewhere, texts
 from services.customer_svc.store.tables import accounts, customer_branch_figures, customers, owners
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ def _ownership(condition: OwnershipCondition, scope: Scope) -> ColumnElement[boo
     if condition.unassigned:
         parts.append(row.c.manager_id.is_(None))
     parts += _between(row.c.since_date, condition.since_date_min, condition.since_date_max)
-    return select(1).where(*parts).exists()
+    return found(row, *parts)
 
 
 def _seen(row: FromClause, condition: OwnershipCondition, scope: Scope) -> ColumnElement[bool]:
@@ -105,7 +105,7 @@ def _deposit(
         ]
         if not condition.whole_bank:
             due.append(accounts.c.branch_id == own_branch_id)
-        yield select(1).where(*due).exists()
+        yield found(accounts, *due)
 
 
 def _between(column: ColumnElement[T], low: T | None, high: T | None) -> Iterator[ColumnElement[bool]]:

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Row, Select, and_, any_, func, insert, literal, select, text, true
+from sqlalchemy import JSON, ColumnElement, Row, Select, SelectBase, and_, any_, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.sql.audit import AuditEntry, audit_read_cte
 from services.customer_svc.domain.customer import (
     Account,
     BranchBusiness,
@@ -20,8 +21,9 @@ from services.customer_svc.domain.customer import (
 )
 from services.customer_svc.domain.viewing import Level, Reading, Scope
 from services.customer_svc.store.scope import opened_somewhere, texts
-from services.customer_svc.store.tables import CHASSIS, customers, owners
+from services.customer_svc.store.tables import CHASSIS, customers, owners, relations
 
+PEOPLE_MAX = 100
 _IDENTITY = (
     "customer_type",
     "display_name",
@@ -68,15 +70,6 @@ GROUP BY customer_id, branch_id ORDER BY customer_id, branch_id
 """)
 
 _DETAIL = text("""
-WITH people AS (
-  SELECT r.kind, p.customer_id, p.display_name, p.mobile
-  FROM relations r JOIN customers p ON p.customer_id = r.related_customer_id AND NOT p.gone
-  WHERE r.customer_id = :customer_id ORDER BY r.kind, p.customer_id LIMIT 100
-), noted AS (
-  INSERT INTO audit (caller, branch_id, request_id, method, customer_id)
-  SELECT :caller, :caller_branch_id, :request_id, :method, customer_id
-  FROM people CROSS JOIN (SELECT set_config('synchronous_commit', 'off', true)) AS at_once
-)
 SELECT
   (SELECT json_agg(x) FROM (
     SELECT account_id, kind, open_date, close_date, balance_minor FROM accounts
@@ -90,9 +83,8 @@ SELECT
   (SELECT json_agg(x) FROM (
     SELECT card_id, product, limit_minor, open_date, close_date FROM cards
     WHERE customer_id = :customer_id AND branch_id = :branch_id ORDER BY open_date DESC, card_id LIMIT 100) x
-  ) AS cards,
-  (SELECT json_agg(people) FROM people) AS people
-""").columns(accounts=JSON, loans=JSON, cards=JSON, people=JSON)
+  ) AS cards
+""").columns(accounts=JSON, loans=JSON, cards=JSON)
 
 
 async def business_day(conn: AsyncConnection) -> date:
@@ -130,22 +122,29 @@ async def read_totals(
     return found
 
 
-async def read_detail(
-    conn: AsyncConnection, customer_id: str, branch_id: str | None, reading: Reading
-) -> tuple[BranchBusiness | None, list[RelatedPerson]]:
-    """A customer's business at one branch in detail, if one is given, and the people related to him, noted as read."""
-    values = {"customer_id": customer_id, "branch_id": branch_id, **_reader(reading)}
-    row = (await conn.execute(_DETAIL, values)).one()
-    people = [RelatedPerson(**person) for person in row.people or ()]
-    if branch_id is None:
-        return None, people
-    own = BranchBusiness(
+async def read_detail(conn: AsyncConnection, customer_id: str, branch_id: str) -> BranchBusiness:
+    """A customer's business at one branch in detail, without its sums."""
+    row = (await conn.execute(_DETAIL, {"customer_id": customer_id, "branch_id": branch_id})).one()
+    return BranchBusiness(
         branch_id,
         accounts=tuple(Account(**_dated(item)) for item in row.accounts or ()),
         loans=tuple(Loan(**_dated(item)) for item in row.loans or ()),
         cards=tuple(Card(**_dated(item)) for item in row.cards or ()),
     )
-    return own, people
+
+
+async def read_people(conn: AsyncConnection, customer_id: str, reading: Reading) -> Sequence[RelatedPerson]:
+    """The people related to a customer, each noted as read."""
+    person, c = customers.alias("person"), relations.c
+    people = (
+        select(c.kind, person.c.customer_id, person.c.display_name, person.c.mobile)
+        .join(person, and_(person.c.customer_id == c.related_customer_id, ~person.c.gone))
+        .where(c.customer_id == customer_id)
+        .order_by(c.kind, person.c.customer_id)
+        .limit(PEOPLE_MAX)
+    )
+    found = [RelatedPerson(*row) for row in await conn.execute(_noted(people, reading))]
+    return sorted(found, key=lambda related: (related.kind, related.customer_id))
 
 
 def _roots(which: ColumnElement[bool], scope: Scope) -> Select[Any]:
@@ -165,28 +164,14 @@ def _roots(which: ColumnElement[bool], scope: Scope) -> Select[Any]:
     ).where(and_(which, ~c.gone, opened_somewhere(scope, Level.EXISTENCE)))
 
 
-def _noted(roots: Select[Any], reading: Reading) -> Select[Any]:
-    """The same rows, and one row of audit for each.
-
-    Reads do not wait for the disk (design 4.5): what a crash takes of the audit's last moment is accepted.
-    """
-    seen = roots.cte("seen")
-    at_once = select(func.set_config("synchronous_commit", "off", True)).subquery("at_once")  # noqa: FBT003 - SQL's own
-    reader = _reader(reading)
-    noted = select(*(literal(value) for value in reader.values()), seen.c.customer_id).select_from(
-        seen.join(at_once, true())
-    )
-    columns = ["caller", "branch_id", "request_id", "method", "customer_id"]
-    return select(seen).add_cte(insert(CHASSIS.audit).from_select(columns, noted).cte("noted"))
+def _noted(rows: SelectBase, reading: Reading) -> Select[Any]:
+    """The same rows, and one row of audit for each."""
+    seen = rows.cte("seen")
+    return select(seen).add_cte(audit_read_cte(CHASSIS.audit, _entry(reading), seen))
 
 
-def _reader(reading: Reading) -> dict[str, str]:
-    return {
-        "caller": reading.viewer.staff_id,
-        "caller_branch_id": reading.viewer.branch_id,
-        "request_id": reading.request_id,
-        "method": reading.method,
-    }
+def _entry(reading: Reading) -> AuditEntry:
+    return AuditEntry(reading.viewer.staff_id, reading.viewer.branch_id, reading.request_id, reading.method)
 
 
 def _root(row: Row[Any]) -> Root:

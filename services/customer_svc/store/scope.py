@@ -47,7 +47,15 @@ def opened_somewhere(scope: Scope, least: Level) -> ColumnElement[bool]:
     if scope.everyone:
         return true()
     row = owners.alias("opening")
-    return select(1).where(row.c.customer_id == customers.c.customer_id, opened(row, scope, least)).exists()
+    return found(row, row.c.customer_id == customers.c.customer_id, opened(row, scope, least))
+
+
+def found(rows: FromClause, *holds: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Says whether `rows` has some for which all holds; whatever else is named belongs to the statements around it.
+
+    Left to itself SQLAlchemy looks only one statement outwards, and would join all customers in two statements deep.
+    """
+    return select(1).where(*holds).correlate_except(rows).exists()
 
 
 def opened(row: FromClause, scope: Scope, least: Level) -> ColumnElement[bool]:

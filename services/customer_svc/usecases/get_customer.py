@@ -31,8 +31,11 @@ async def get_customer(
     day = root.business_date or await customers.business_day(conn)
     by_branch = (await customers.read_totals(conn, [customer_id], day))[customer_id]
     own_id = scope.own_branch_id(rows)
-    detail, people = await customers.read_detail(conn, customer_id, own_id, reading)
-    own = replace(detail, totals=dict(by_branch).get(detail.branch_id, Totals())) if detail else None
+    people = await customers.read_people(conn, customer_id, reading)
+    if own_id is None:
+        return view(root, Business(by_branch, None, people), scope)
+    detail = await customers.read_detail(conn, customer_id, own_id)
+    own = replace(detail, totals=dict(by_branch).get(own_id, Totals()))
     return view(root, Business(by_branch, own, people), scope)
 
 

@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -66,7 +67,7 @@ def names(response) -> list[str]:
 async def refusal(call) -> tuple[grpc.StatusCode, str, dict[str, str]]:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call
-    status = rpc_status.from_call(raised.value)
+    status = rpc_status.from_call(cast("Any", raised.value))
     assert status is not None
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)

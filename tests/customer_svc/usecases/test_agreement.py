@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -368,7 +368,13 @@ def stripped(view: View) -> View:
     return replace(view, own=own, other_branches=(), related_people=())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+# Without the phase that explains failures, whose tracing costs most of the time here.
+@settings(
+    max_examples=40,
+    deadline=None,
+    phases=[Phase.reuse, Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(worlds(), st.lists(VIEWERS, min_size=4, max_size=4), st.lists(QUERIES, min_size=4, max_size=4))
 async def test_get_search_and_count_agree_with_the_matrix(customer_database, bank_of, world, viewers, queries) -> None:
     await load(bank_of(customer_database), world)
