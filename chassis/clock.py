@@ -1,4 +1,4 @@
-"""The only place that reads a clock. Decisions take time as an argument; stored decisions use PostgreSQL's `bank_now()`."""
+"""The only place that reads a clock. Decisions take time as an argument; stored ones use PostgreSQL's `bank_now()`."""
 
 import time
 from datetime import UTC, date, datetime

@@ -46,7 +46,7 @@ SELECT {", ".join(source)} FROM {{staging}} AS s LEFT JOIN "{target.name}" AS t0
 WHERE {within.format(alias="s")} AND ({wanted})
 ORDER BY {_list("s", key)}
 ON CONFLICT ({_quoted(key)}) {then}
-RETURNING old."{key[0]}" IS NULL AS is_new"""  # noqa: S608
+RETURNING old."{key[0]}" IS NULL AS is_new"""  # noqa: S608 -- names of our own tables
     touched = ""
     if root is not None:
         (root_key,) = (column.name for column in root.primary_key)
@@ -56,7 +56,7 @@ SELECT "{root_key}" FROM "{root.name}" WHERE "{root_key}" IN (SELECT root_key FR
 ORDER BY "{root_key}" FOR UPDATE
 ), touched AS (
 UPDATE "{root.name}" AS r SET rev = pg_current_xact_id() FROM locked WHERE r."{root_key}" = locked."{root_key}"
-)"""  # noqa: S608
+)"""  # noqa: S608 -- names of our own tables
     counts = "SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM written"
     return f"WITH written AS ({upserted}){touched} {counts}"
 

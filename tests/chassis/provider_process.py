@@ -30,7 +30,7 @@ class Org(org_service_pb2_grpc.OrgServiceServicer):
 
 async def main(hosts: str, session_seconds: float, weight: int) -> None:
     org = Org()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, setattr, org, "hung", True)  # noqa: FBT003
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, setattr, org, "hung", True)  # noqa: FBT003 -- setattr takes it so
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     server = grpc.aio.server(options=[("grpc.http2.max_ping_strikes", 0), ("grpc.so_reuseport", 0)])
