@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import grpc
@@ -79,26 +80,39 @@ async def serve_governed(home: Path, zookeeper: str, port: int) -> None:
     await serve(told, app, net.registry)
 
 
-async def rate(call: Callable[[], Awaitable[object]], seconds: float) -> float:
-    """Calls per second of 16 callers, warmed up by a quarter of the time."""
-    counted = 0
+@dataclass(frozen=True)
+class Load:
+    """What 16 callers in one process did."""
+
+    rate: float
+    """Calls per second, once warmed up."""
+    calls: int
+    """All of them, so that the server's CPU can be divided by it."""
+    cpu: float
+    """CPU seconds that this process spent on all of them."""
+
+
+async def put_load(call: Callable[[], Awaitable[object]], seconds: float) -> Load:
+    """Calls as fast as it goes, warmed up by a quarter of the time."""
+    calls, counted, cpu = 0, 0, time.process_time()
     begin = time.perf_counter() + seconds / 4
     end = begin + seconds
 
     async def caller() -> None:
-        nonlocal counted
+        nonlocal calls, counted
         while (now := time.perf_counter()) < end:
             await call()
+            calls += 1
             counted += now >= begin
 
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
-    return counted / seconds
+    return Load(counted / seconds, calls, time.process_time() - cpu)
 
 
-async def call_bare(port: int, seconds: float) -> float:
+async def call_bare(port: int, seconds: float) -> Load:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = product_service_pb2_grpc.ProductServiceStub(channel)
-        return await rate(lambda: stub.GetProduct(REQUEST), seconds)
+        return await put_load(lambda: stub.GetProduct(REQUEST), seconds)
 
 
 async def open_mesh(home: Path, zookeeper: str) -> Mesh:
@@ -110,12 +124,12 @@ async def open_mesh(home: Path, zookeeper: str) -> Mesh:
     return net
 
 
-async def call_governed(home: Path, zookeeper: str, seconds: float) -> float:
+async def call_governed(home: Path, zookeeper: str, seconds: float) -> Load:
     net = await open_mesh(home, zookeeper)
     stub = product_service_pb2_grpc.ProductServiceStub(net.channel(SERVICE))
-    measured = await rate(lambda: stub.GetProduct(REQUEST), seconds)
+    load = await put_load(lambda: stub.GetProduct(REQUEST), seconds)
     await net.close()
-    return measured
+    return load
 
 
 def main(role: str, home: str, zookeeper: str, port: str, seconds: str = "0") -> None:
@@ -126,9 +140,9 @@ def main(role: str, home: str, zookeeper: str, port: str, seconds: str = "0") ->
         case "serve-governed":
             uvloop.run(serve_governed(folder, zookeeper, number))
         case "call-bare":
-            print(uvloop.run(call_bare(number, float(seconds))))
+            print(json.dumps(asdict(uvloop.run(call_bare(number, float(seconds))))))
         case _:
-            print(uvloop.run(call_governed(folder, zookeeper, float(seconds))))
+            print(json.dumps(asdict(uvloop.run(call_governed(folder, zookeeper, float(seconds))))))
 
 
 if __name__ == "__main__":

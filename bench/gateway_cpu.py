@@ -10,8 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from statistics import median
 
-import psutil
-
 from bench import servers
 from bench.edge import staff_token
 from bench.results import Result
@@ -57,15 +55,9 @@ def _added(name: str, added_ms: float, direct_ms: float) -> Result:
 
 def _cpu(gateway: Child, ask: Callable[[], str]) -> float:
     """CPU seconds that the gateway's processes spend on each request."""
-    before = _spent(gateway.pid)
+    before = servers.cpu_seconds(gateway)
     count = int(ask())
-    return (_spent(gateway.pid) - before) / count
-
-
-def _spent(pid: int) -> float:
-    parent = psutil.Process(pid)
-    times = [process.cpu_times() for process in (parent, *parent.children(recursive=True))]
-    return sum(each.user + each.system for each in times)
+    return (servers.cpu_seconds(gateway) - before) / count
 
 
 def _gateway(home: Home, hosts: str) -> Spec:

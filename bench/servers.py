@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import psutil
+
 from chassis.sql.migrations import migrate
 from devstack import postgres
 from devstack.home import Home
@@ -56,6 +58,13 @@ def serving(at: Home, name: str, port: int, *arguments: object, environment: Map
     """A process `python -m ARGUMENTS` that is ready when it listens on its port."""
     command = [sys.executable, "-P", "-m", *map(str, arguments)]
     return Spec(name, command, at.short, ready=partial(_listens, port), environment=environment or {}, port=port)
+
+
+def cpu_seconds(child: Child) -> float:
+    """What a process and those that it started have spent so far."""
+    parent = psutil.Process(child.pid)
+    times = [process.cpu_times() for process in (parent, *parent.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
 
 
 def output_of(module: str, *arguments: object) -> str:
