@@ -84,7 +84,9 @@ def choose(home: Home, source: Source) -> Bank:
     if (data and (source.format, data) != (found.format, found.data)) or (
         asked_date and asked_date != found.asked_date
     ):
-        holds = " ".join(filter(None, (found.format, found.data, found.asked_date and f"as of {found.asked_date}")))
+        holds = " ".join(
+            filter(None, (found.format, found.data, found.business_date and f"as of {found.business_date}"))
+        )
         raise OtherBank(f"{home.root} holds another bank ({holds}): choose another --home, or remove this one")
     return found
 

@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import tempfile
+from functools import cached_property
 from pathlib import Path
 from random import SystemRandom
 
@@ -23,20 +24,23 @@ class HomeInUse(Exception):
 
 
 class Home:
-    """A folder that one run at a time may use.
-
-    `root` is the path as it is on disk. `short` leads to the same folder and is what sockets are named by: the same
-    path, or for a long one a link under /tmp named by a hash of it.
-    """
+    """A folder that one run at a time may use; `root` is its path as it is on disk."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder.resolve()
         self.root.mkdir(parents=True, exist_ok=True)
-        self.short = self.root if len(os.fsencode(self.root)) <= HOME_LENGTH_MAX else _link_to(self.root)
         self._lock: int | None = None
         for name in ("logs", "run", "secrets"):
             (self.root / name).mkdir(exist_ok=True)
         (self.root / "secrets").chmod(0o700)
+
+    @cached_property
+    def short(self) -> Path:
+        """Leads to the same folder and is what sockets are named by.
+
+        The same path, or for a long one a link under /tmp named by a hash of it, which is there while a run is.
+        """
+        return self.root if len(os.fsencode(self.root)) <= HOME_LENGTH_MAX else _link_to(self.root)
 
     def log(self, process: str) -> Path:
         """The log file of a process."""
@@ -59,9 +63,12 @@ class Home:
 
     def unlock(self) -> None:
         """Gives the home back."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        if self._lock is None:
+            return
+        if self.short != self.root:
+            self.short.unlink()
+        os.close(self._lock)
+        self._lock = None
 
     def owner(self) -> int | None:
         """The pid of the live run that holds the home, or None."""

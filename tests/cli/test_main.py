@@ -1,11 +1,14 @@
 import json
+import signal
 import socket
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from devstack.home import Home
+from devstack.supervisor import read_state
 
 
 def test_help_lists_the_commands(command: list[str]):
@@ -54,6 +57,24 @@ def test_a_home_in_use_is_refused(banyan, home_folder: Path, detach):
     assert told.returncode == 1
     assert f"{home.root} is in use by the run with pid" in told.stderr
     home.unlock()
+
+
+@pytest.mark.parametrize("asked_by", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_interrupted_while_it_starts_leaves_nothing(command, home_folder: Path, asked_by: signal.Signals):
+    arguments = ["run", "--home", str(home_folder), "--port", "0"]
+    with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout
+        while "updating the databases" not in run.stdout.readline():
+            assert run.poll() is None
+        state = read_state(Home(home_folder))
+        assert state
+        run.send_signal(asked_by)
+        _, told = run.communicate()
+    assert run.returncode == 130
+    assert "interrupted before it was ready" in told
+    assert len(state.processes) == 3
+    assert not any(psutil.pid_exists(one.pid) for one in state.processes)
+    assert not list((home_folder / "run").iterdir())
 
 
 def test_berka_without_data_is_refused(banyan):

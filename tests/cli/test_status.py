@@ -41,11 +41,8 @@ def metrics_port() -> Iterator[int]:
 
 
 @pytest.fixture
-def home(tmp_path) -> Iterator[Home]:
-    home = Home(tmp_path)
-    yield home
-    if home.short != home.root:
-        home.short.unlink()
+def home(tmp_path) -> Home:
+    return Home(tmp_path)
 
 
 def process(metrics_port: int) -> ProcessState:
