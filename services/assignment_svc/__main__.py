@@ -23,10 +23,12 @@ from chassis.import_servicer import ImportServicer
 from chassis.jobs import Job
 from chassis.operations import Operations, OperationServicer
 from chassis.server import App, Served, run, serve
+from chassis.sql.audit import seal_minutes
 from chassis.sql.engine import Database
 from chassis.sql.migrations import migrate
 from chassis.tokens import KeyRing, Revocations, Signer, Verifier
-from services.assignment_svc.jobs.sessions import forget_sessions, watch_revocations
+from services.assignment_svc.jobs.housekeeping import keep_house
+from services.assignment_svc.jobs.sessions import watch_revocations
 from services.assignment_svc.rpc.org_service import OrgServicer
 from services.assignment_svc.rpc.ownership_service import ALLOCATE, Allocating, OwnershipServicer
 from services.assignment_svc.rpc.permissions import ALLOWED
@@ -98,7 +100,8 @@ class Parts:
         """What runs as long as the process."""
         return [
             partial(watch_revocations, self.database, self.revocations, self.wakeups),
-            partial(forget_sessions, self.database),
+            partial(keep_house, self.database),
+            partial(seal_minutes, self.database),
             self.operations.work,
         ]
 

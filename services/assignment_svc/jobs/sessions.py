@@ -1,6 +1,4 @@
-"""Keeps this process's list of ended sessions, and forgets those that expired."""
-
-import asyncio
+"""Keeps this process's list of ended sessions."""
 
 from chassis import clock
 from chassis.sql.engine import Database
@@ -9,7 +7,6 @@ from chassis.wakeups import Wakeups
 from services.assignment_svc.store import org, sessions
 
 _LOOK_SECONDS = 1.0
-_FORGET_SECONDS = 600.0
 
 
 async def watch_revocations(database: Database, revocations: Revocations, wakeups: Wakeups) -> None:
@@ -22,11 +19,3 @@ async def watch_revocations(database: Database, revocations: Revocations, wakeup
             for one in ended:
                 revocations.add(one.session_id, one.expire_time)
             await listener.wait(_LOOK_SECONDS)
-
-
-async def forget_sessions(database: Database) -> None:
-    """Deletes sessions that ended by themselves more than a day ago."""
-    while True:
-        async with database.begin() as tx:
-            await sessions.forget_expired(tx)
-        await asyncio.sleep(_FORGET_SECONDS)

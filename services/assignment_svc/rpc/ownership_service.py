@@ -11,7 +11,7 @@ from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 
 from chassis import names, paging, wire
-from chassis.caller import current_caller
+from chassis.caller import current_caller, current_request_id
 from chassis.errors import invalid_field
 from chassis.feed import Publisher
 from chassis.operations import Operations, Run
@@ -42,7 +42,7 @@ class OwnershipServicer(ownership_service_pb2_grpc.OwnershipServiceServicer):
     async def GetOwnership(self, request: pb.GetOwnershipRequest, _context: Context) -> ownership_pb2.Ownership:
         (customer_id,) = names.parse("customers/*/ownership", request.name)
         async with self._database.read() as conn:
-            view = await read_ownership.get_ownership(conn, customer_id, current_caller())
+            view = await read_ownership.get_ownership(conn, customer_id, _reader("GetOwnership"))
         return convert.view_to_wire(view)
 
     async def ListOwnerships(self, request: pb.ListOwnershipsRequest, _context: Context) -> pb.ListOwnershipsResponse:
@@ -56,7 +56,7 @@ class OwnershipServicer(ownership_service_pb2_grpc.OwnershipServiceServicer):
         )
         async with self._database.read() as conn:
             views, last = await read_ownership.list_ownerships(
-                conn, listed, current_caller(), str(key[0]) if key else "", size
+                conn, listed, _reader("ListOwnerships"), str(key[0]) if key else "", size
             )
         return pb.ListOwnershipsResponse(
             ownerships=map(convert.view_to_wire, views),
@@ -70,7 +70,9 @@ class OwnershipServicer(ownership_service_pb2_grpc.OwnershipServiceServicer):
         customer_id = names.parse_one("customers", request.parent, "parent")
         start = _place(paging.decode(request.page_token, request, self._paging_secret))
         async with self._database.read() as conn:
-            periods, last = await read_ownership.list_periods(conn, customer_id, current_caller(), start, size)
+            periods, last = await read_ownership.list_periods(
+                conn, customer_id, _reader("ListOwnershipPeriods"), start, size
+            )
         token = ""
         if last:
             moment = last.create_time.astimezone(UTC).isoformat()
@@ -136,6 +138,10 @@ class Allocating:
                 for rule, count in report.rule_counts.items()
             ],
         )
+
+
+def _reader(method: str) -> read_ownership.Reader:
+    return read_ownership.Reader(current_caller(), current_request_id(), method)
 
 
 def _place(key: tuple[paging.KeyPart, ...] | None) -> Place:

@@ -13,10 +13,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.caller import Caller
 from chassis.errors import not_found
+from chassis.sql.audit import AuditEntry
 from policy.visibility import Grant, Level, OwnerRow, Scope, Viewer, scope_of
 from services.assignment_svc.domain.ownership import Evidence, Owner, Side, State
 from services.assignment_svc.store import org, ownerships
 from services.assignment_svc.store.ownerships import Listed, Ownership, Period, Place
+from services.assignment_svc.store.reads import note_read
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who reads, in which request; the audit remembers it."""
+
+    caller: Caller
+    request_id: str
+    method: str
+
+    @property
+    def entry(self) -> AuditEntry:
+        return AuditEntry(self.caller.staff_id, self.caller.branch_id, self.request_id, self.method)
 
 
 @dataclass(frozen=True)
@@ -38,42 +53,48 @@ async def scope_of_caller(conn: AsyncConnection, caller: Caller) -> Scope:
     return scope_of(viewer, await org.subtree(conn, viewer.branch_id))
 
 
-async def get_ownership(conn: AsyncConnection, customer_id: str, caller: Caller) -> View:
+async def get_ownership(conn: AsyncConnection, customer_id: str, reader: Reader) -> View:
     """One customer's ownership; the same refusal if there is none and if the caller may not see it."""
     found = await ownerships.of_customers(conn, [customer_id])
-    view = view_of(found[0], await scope_of_caller(conn, caller)) if found else None
+    # Looked up for absent customers too, so that the time of the answer tells nothing.
+    scope = await scope_of_caller(conn, reader.caller)
+    view = view_of(found[0], scope) if found else None
     if view is None:
         raise not_found()
+    await note_read(conn, reader.entry, [customer_id])
     return view
 
 
 async def list_ownerships(
-    conn: AsyncConnection, listed: Listed, caller: Caller, after: str, size: int
+    conn: AsyncConnection, listed: Listed, reader: Reader, after: str, size: int
 ) -> tuple[list[View], str | None]:
     """A page of the customers of a branch, and the last id if there are more.
 
     A customer is listed by a row of the branch that opens him to the caller by more than his existence.
     """
-    scope = await scope_of_caller(conn, caller)
+    scope = await scope_of_caller(conn, reader.caller)
     opens, only_manager_id = _rows_of(scope, listed.branch_id)
     if not opens:
         return [], None
     ids = await ownerships.of_branch(conn, listed, only_manager_id, after, size + 1)
     page = ids[:size]
-    views = [view_of(one, scope) for one in await ownerships.of_customers(conn, page)]
-    return [view for view in views if view is not None], page[-1] if len(ids) > size else None
+    seen = [view_of(one, scope) for one in await ownerships.of_customers(conn, page)]
+    views = [view for view in seen if view is not None]
+    await note_read(conn, reader.entry, [view.customer_id for view in views])
+    return views, page[-1] if len(ids) > size else None
 
 
 async def list_periods(
-    conn: AsyncConnection, customer_id: str, caller: Caller, start: Place, size: int
+    conn: AsyncConnection, customer_id: str, reader: Reader, start: Place, size: int
 ) -> tuple[list[Period], Period | None]:
     """A page of a customer's rows, the youngest first, and the last of them if there are more."""
-    scope = await scope_of_caller(conn, caller)
+    scope = await scope_of_caller(conn, reader.caller)
     found = await ownerships.of_customers(conn, [customer_id])
     rows = _policy_rows(found[0]) if found else []
     level = scope.level(rows)
     if not found or level is Level.NONE:
         raise not_found()
+    await note_read(conn, reader.entry, [customer_id])
     if level is Level.EXISTENCE:
         return [], None
     own = [row.branch_id for row in rows if scope.level([row]) >= Level.SECONDARY]

@@ -10,15 +10,16 @@ from chassis.errors import Kind, Refused
 from chassis.sql.engine import Database
 from services.assignment_svc.domain.ownership import Side
 from services.assignment_svc.store.ownerships import Listed, Place
-from services.assignment_svc.usecases.read_ownership import View, get_ownership, list_ownerships, list_periods
+from services.assignment_svc.usecases.read_ownership import Reader, View, get_ownership, list_ownerships, list_periods
 
 NIGHT = date(2024, 3, 1)
 Row = dict[str, object]
 
 
-def caller(branch_id: str, *roles: Role, staff_id: str = "viewer") -> Caller:
+def caller(branch_id: str, *roles: Role, staff_id: str = "viewer") -> Reader:
     until = datetime.now(UTC) + timedelta(minutes=15)
-    return Caller(staff_id, branch_id, frozenset(roles), "session", "banyan/assignment_svc", until, "")
+    who = Caller(staff_id, branch_id, frozenset(roles), "session", "banyan/assignment_svc", until, "")
+    return Reader(who, "request", "Method")
 
 
 SERVICE = caller("", Role.SERVICE)
@@ -38,7 +39,7 @@ async def bank(database: Database) -> None:
     columns = "customer_id, branch_id, side, manager_id, basis, amount_minor, rival_branch_id, rival_amount_minor, rule"
     values = ", ".join(f":{name.strip()}" for name in columns.split(","))
     async with database.begin() as tx:
-        await tx.execute(text("TRUNCATE branch, staff, ownership, owner, owner_period"))
+        await tx.execute(text("TRUNCATE branch, staff, ownership, owner, owner_period, audit"))
         await tx.execute(
             text(
                 "INSERT INTO branch (branch_id, display_name, parent_id) VALUES"
@@ -77,7 +78,7 @@ async def bank(database: Database) -> None:
         )
 
 
-async def seen(database: Database, by: Caller, customer_id: str = "c1") -> View | None:
+async def seen(database: Database, by: Reader, customer_id: str = "c1") -> View | None:
     async with database.read() as conn:
         try:
             return await get_ownership(conn, customer_id, by)
@@ -117,7 +118,7 @@ async def test_a_head_above_sees_as_the_nearest_branch(database: Database) -> No
         pytest.param(caller("north", Role.AUDITOR), id="an auditor"),
     ],
 )
-async def test_for_others_the_customer_does_not_exist(database: Database, by: Caller) -> None:
+async def test_for_others_the_customer_does_not_exist(database: Database, by: Reader) -> None:
     assert await seen(database, by) is None
     assert await seen(database, by, "nobody") is None
 
@@ -146,7 +147,7 @@ async def test_a_service_sees_all(database: Database) -> None:
         pytest.param(caller("south", Role.BRANCH_HEAD), Listed("north"), [], id="another branch"),
     ],
 )
-async def test_who_is_listed_for_whom(database: Database, by: Caller, listed: Listed, expected: list[str]) -> None:
+async def test_who_is_listed_for_whom(database: Database, by: Reader, listed: Listed, expected: list[str]) -> None:
     found: list[str] = []
     after: str | None = ""
     async with database.read() as conn:
@@ -165,7 +166,7 @@ async def test_who_is_listed_for_whom(database: Database, by: Caller, listed: Li
     ],
 )
 async def test_history_comes_page_by_page_with_the_youngest_first(
-    database: Database, by: Caller, expected: list[str]
+    database: Database, by: Reader, expected: list[str]
 ) -> None:
     found: list[str] = []
     start: Place | None = Place()
@@ -182,3 +183,16 @@ async def test_history_of_a_hidden_customer_is_not_found(database: Database) -> 
         with pytest.raises(Refused) as caught:
             await list_periods(conn, "c1", caller("west", Role.BRANCH_HEAD), Place(), 9)
     assert caught.value.kind is Kind.NOT_FOUND
+
+
+async def test_who_was_shown_whom_is_remembered_and_the_hidden_leave_no_trace(database: Database) -> None:
+    head = caller("north", Role.BRANCH_HEAD)
+    await seen(database, head)
+    await seen(database, head, "c2")
+    async with database.read() as conn:
+        await list_ownerships(conn, Listed("north"), head, "", 9)
+        await list_periods(conn, "c1", head, Place(), 9)
+        noted = await conn.execute(
+            text("SELECT caller, branch_id, request_id, customer_id FROM audit ORDER BY audit_id")
+        )
+        assert [tuple(row) for row in noted] == [("viewer", "north", "request", c) for c in ("c1", "c1", "c3", "c1")]

@@ -1,0 +1,20 @@
+"""Forgets what nobody needs any more, and makes room for what will come."""
+
+import asyncio
+
+from chassis.sql.engine import Database
+from chassis.sql.idempotency import forget_answers
+from chassis.sql.partitions import add_coming_months
+from services.assignment_svc.store import sessions
+
+_EVERY_SECONDS = 600.0
+
+
+async def keep_house(database: Database) -> None:
+    """Deletes sessions that ended by themselves long ago and old answers; makes the audit's months to come."""
+    while True:
+        async with database.begin() as tx:
+            await sessions.forget_expired(tx)
+        await forget_answers(database)
+        await add_coming_months(database, ("audit",))
+        await asyncio.sleep(_EVERY_SECONDS)
