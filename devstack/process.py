@@ -31,8 +31,8 @@ def always_ready(_pid: int) -> bool:
 class Spec:
     """What to run and how to tell that it is ready.
 
-    `death_signal` is what it gets when the supervisor dies without stopping it. `before_start` prepares its folder and
-    may take a while the first time.
+    `death_signal` is what it gets when the supervisor dies without stopping it. One that ends by itself has
+    `ready_seconds` to do so.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Spec:
     user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
-    ready_seconds: float = 60.0
+    ready_seconds: float = 120.0
     stop_seconds: float = 20.0
 
 
@@ -114,7 +114,7 @@ class StartFailed(Exception):
     """A process ended, or was not ready in time; the message shows the end of its log."""
 
     def __init__(self, child: Child) -> None:
-        how = "was not ready in time" if child.exit_code is None else f"ended with {child.exit_code}"
+        how = "took too long" if child.exit_code is None else f"ended with {child.exit_code}"
         super().__init__(f"{child.spec.name} {how}; the end of {child.log}:\n{child.log_tail()}")
 
 
@@ -160,7 +160,7 @@ def run_all_to_end(specs: Iterable[Spec], home: Home) -> None:
 
 
 def _wait_done(child: Child) -> None:
-    while child.exit_code is None:
+    while child.exit_code is None and monotonic_seconds() - child.start_seconds <= child.spec.ready_seconds:
         time.sleep(POLL_SECONDS)
     if child.exit_code != 0:
         raise StartFailed(child)

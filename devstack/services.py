@@ -15,7 +15,8 @@ from devstack.process import Spec
 
 SERVICES = ("assignment", "customer", "campaign", "alert")
 APPLICATIONS = (*(f"{service}_svc" for service in SERVICES), "cli")
-GATEWAY_READY_SECONDS = 90.0
+# A migration of much data is slow, but one that waits for a lock gives up by itself after 3 s.
+MIGRATION_SECONDS_MAX = 1800.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def migrations(home: Home, servers: Servers) -> list[Spec]:
             command=_python(f"services.{service}_svc", "migrate"),
             directory=_folder(home.short / "services" / f"{service}-migrate"),
             environment=_environment(home, servers, service, f"{service}-migrate"),
+            ready_seconds=MIGRATION_SECONDS_MAX,
         )
         for service in SERVICES
     ]
@@ -73,7 +75,6 @@ def gateway(home: Home, servers: Servers, port: int) -> Spec:
         directory=folder,
         environment=_prefixed("BANYAN_GATEWAY_", told),
         ready=lambda _pid: _is_healthy(port),
-        ready_seconds=GATEWAY_READY_SECONDS,
         port=port,
     )
 

@@ -87,7 +87,7 @@ def test_a_failed_start_shows_the_end_of_the_log_and_stops_the_others(home: Home
 
 def test_one_that_never_gets_ready_is_a_failed_start(home: Home, home_folder: Path):
     slow = Spec("slow", SLEEP, home_folder, ready=lambda _pid: False, ready_seconds=0.1)
-    with pytest.raises(StartFailed, match="slow was not ready in time"):
+    with pytest.raises(StartFailed, match="slow took too long"):
         start_all([slow], home)
 
 
@@ -95,6 +95,12 @@ def test_a_program_that_ends_badly_is_told(home: Home, home_folder: Path):
     spec = Spec("once", (sys.executable, "-c", "raise SystemExit(3)"), home_folder)
     with pytest.raises(StartFailed, match="once ended with 3"):
         run_all_to_end([spec], home)
+
+
+def test_a_program_that_does_not_end_is_stopped(home: Home, home_folder: Path):
+    with pytest.raises(StartFailed, match="sleep took too long"):
+        run_all_to_end([Spec("sleep", SLEEP, home_folder, ready_seconds=0.1)], home)
+    assert not list((home_folder / "run").iterdir())
 
 
 def test_what_a_child_started_ends_with_it(
