@@ -1,7 +1,8 @@
-"""A backend with the real contracts and no bank behind it, as a process of its own: `backend.py ZOOKEEPER KEYS`.
+"""A backend with the real contracts and no bank behind it, as a process of its own: `backend.py ZOOKEEPER KEYS [TLS]`.
 
 What it answers depends on the id asked for. It registers every service of the contracts and prints its port; each line
-on its standard input takes ProductService out of ZooKeeper, or puts it back.
+on its standard input takes ProductService out of ZooKeeper, or puts it back. TLS is a folder with certificate.pem,
+key.pem and ca.pem.
 """
 
 # ruff: noqa: ARG002 -- gRPC passes request and context by position to every method
@@ -128,7 +129,12 @@ def tell(port: int) -> None:
     sys.stdout.flush()
 
 
-async def serve(zookeeper_hosts: str, keys: KeyRing) -> None:
+def credentials(folder: Path) -> grpc.ServerCredentials:
+    key, certificate, authority = ((folder / f"{name}.pem").read_bytes() for name in ("key", "certificate", "ca"))
+    return grpc.ssl_server_credentials([(key, certificate)], authority, require_client_auth=True)
+
+
+async def serve(zookeeper_hosts: str, keys: KeyRing, tls: Path | None) -> None:
     set_up_logs("backend", "WARNING")
     server = grpc.aio.server()
     customer_service_pb2_grpc.add_CustomerServiceServicer_to_server(Customers(), server)
@@ -139,7 +145,8 @@ async def serve(zookeeper_hosts: str, keys: KeyRing) -> None:
     operation_service_pb2_grpc.add_OperationServiceServicer_to_server(Operations(), server)
     contact_service_pb2_grpc.add_ContactServiceServicer_to_server(Contacts(), server)
     product_service_pb2_grpc.add_ProductServiceServicer_to_server(Products(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    address = "127.0.0.1:0"
+    port = server.add_secure_port(address, credentials(tls)) if tls else server.add_insecure_port(address)
     await server.start()
     zookeeper = ZooKeeper(zookeeper_hosts)
     await zookeeper.start()
@@ -158,4 +165,4 @@ async def serve(zookeeper_hosts: str, keys: KeyRing) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], KeyRing(Path(sys.argv[2]))))
+    asyncio.run(serve(sys.argv[1], KeyRing(Path(sys.argv[2])), Path(sys.argv[3]) if sys.argv[3:] else None))

@@ -122,19 +122,32 @@ def sign(keys: Path) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def backend(zookeeper_hosts: str, keys: Path) -> Iterator[Backend]:
-    process = subprocess.Popen(
-        [sys.executable, str(BACKEND), zookeeper_hosts, str(keys)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"},
-    )
-    with process:
+def start_backend() -> Iterator[Callable[..., Backend]]:
+    """`start_backend(zookeeper_hosts, keys)` starts a backend; all are ended with the session."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object) -> Backend:
+        process = subprocess.Popen(
+            [sys.executable, str(BACKEND), *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"},
+        )
+        started.append(process)
         found = Backend(process)
         assert found.port
-        yield found
-        process.kill()
+        return found
+
+    yield start
+    for process in started:
+        with process:
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def backend(start_backend: Callable[..., Backend], zookeeper_hosts: str, keys: Path) -> Backend:
+    return start_backend(zookeeper_hosts, keys)
 
 
 @pytest.fixture(scope="session")
