@@ -2,7 +2,7 @@
 
 import json
 import os
-import uuid
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -166,7 +166,7 @@ class GovernedChannel(grpc.aio.Channel):
             if token:
                 metadata.append(("authorization", f"Bearer {token}"))
         if "x-request-id" not in keys:
-            metadata.append(("x-request-id", current_request_id() or str(uuid.uuid4())))
+            metadata.append(("x-request-id", current_request_id() or secrets.token_hex(16)))
         return metadata
 
     async def close(self, grace: float | None = None) -> None:

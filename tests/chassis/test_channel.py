@@ -302,7 +302,7 @@ async def test_the_callers_token_and_request_id_are_handed_on(mirror: Any):
 async def test_without_a_caller_the_services_own_token_and_a_new_id_are_sent(mirror: Any):
     token, request_id = await seen(mirror)
     assert token == "Bearer own"
-    assert len(request_id) == 36
+    assert len(request_id) == 32
     assert (await seen(mirror))[1] != request_id
 
 
