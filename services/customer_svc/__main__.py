@@ -33,6 +33,8 @@ from services.customer_svc.store import MIGRATIONS, facts
 from services.customer_svc.store.imports import bulk_tables
 
 APPLICATION = "customer_svc"
+CUSTOMER_SERVICE = "banyan.customer.v1.CustomerService"
+IMPORT_SERVICE = "banyan.customer.v1.ImportService"
 OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
 NEEDS = (OWNERSHIP_SERVICE, ORG_SERVICE)
 
@@ -54,26 +56,20 @@ async def main(settings: Settings) -> None:
         paging.secret(settings.keys),
         settings.currency,
     )
+    imports = CustomerImportServicer(BulkImport(database, bulk_tables()), wakeups)
+    served = [
+        Served(CUSTOMER_SERVICE, customer_service_pb2_grpc.add_CustomerServiceServicer_to_server, customers),
+        Served(IMPORT_SERVICE, import_service_pb2_grpc.add_ImportServiceServicer_to_server, imports),
+        Served(
+            OPERATION_SERVICE,
+            operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
+            OperationServicer(operations),
+        ),
+    ]
     app = App(
         application=APPLICATION,
         error_domain="customer.banyan",
-        services=[
-            Served(
-                "banyan.customer.v1.CustomerService",
-                customer_service_pb2_grpc.add_CustomerServiceServicer_to_server,
-                customers,
-            ),
-            Served(
-                "banyan.customer.v1.ImportService",
-                import_service_pb2_grpc.add_ImportServiceServicer_to_server,
-                CustomerImportServicer(BulkImport(database, bulk_tables()), wakeups),
-            ),
-            Served(
-                OPERATION_SERVICE,
-                operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
-                OperationServicer(operations),
-            ),
-        ],
+        services=served,
         allowed=ALLOWED,
         verifier=Verifier(keys, revocations.is_revoked),
         jobs=[

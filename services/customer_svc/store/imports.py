@@ -116,55 +116,23 @@ async def _known_people(tx: AsyncConnection, staging: str) -> list[RowError]:
 
 def bulk_tables() -> Sequence[BulkTable]:
     """Every table that ImportRows takes here."""
+    account_told, loan_told = ("customer_id", "branch_id"), ("customer_id", "close_date", "state")
     relation_key = ("customer_id", "related_customer_id", "kind")
     holding_key = ("customer_id", "branch_id", "product_code", "open_date")
+    figure_key = ("customer_id", "branch_id")
+    customers = customers_upsert(tables.customers, "customer_id", CUSTOMERS.names)
+    relations = default_upsert(tables.relations, relation_key, RELATIONS.names)
+    accounts = business_upsert(tables.accounts, "account_id", ACCOUNTS.names, account_told)
+    loans = business_upsert(tables.loans, "loan_id", LOANS.names, loan_told)
+    cards = default_upsert(tables.cards, ("card_id",), CARDS.names)
+    holdings = default_upsert(tables.holdings, holding_key, HOLDINGS.names)
+    figures = figures_upsert(FIGURES.names)
     return (
-        BulkTable(
-            "customers",
-            CUSTOMERS,
-            ("customer_id",),
-            customers_upsert(tables.customers, "customer_id", CUSTOMERS.names),
-        ),
-        BulkTable(
-            "relations",
-            RELATIONS,
-            relation_key,
-            default_upsert(tables.relations, relation_key, RELATIONS.names),
-            _known_people,
-        ),
-        BulkTable(
-            "accounts",
-            ACCOUNTS,
-            ("account_id",),
-            business_upsert(tables.accounts, "account_id", ACCOUNTS.names, ["customer_id", "branch_id"]),
-            _known_customers,
-        ),
-        BulkTable(
-            "loans",
-            LOANS,
-            ("loan_id",),
-            business_upsert(tables.loans, "loan_id", LOANS.names, ["customer_id", "close_date", "state"]),
-            _known_customers,
-        ),
-        BulkTable(
-            "cards",
-            CARDS,
-            ("card_id",),
-            default_upsert(tables.cards, ("card_id",), CARDS.names),
-            _known_customers,
-        ),
-        BulkTable(
-            "holdings",
-            HOLDINGS,
-            holding_key,
-            default_upsert(tables.holdings, holding_key, HOLDINGS.names),
-            _known_customers,
-        ),
-        BulkTable(
-            "customer_branch_figures",
-            FIGURES,
-            ("customer_id", "branch_id"),
-            figures_upsert(FIGURES.names),
-            _known_customers,
-        ),
+        BulkTable("customers", CUSTOMERS, ("customer_id",), customers),
+        BulkTable("relations", RELATIONS, relation_key, relations, _known_people),
+        BulkTable("accounts", ACCOUNTS, ("account_id",), accounts, _known_customers),
+        BulkTable("loans", LOANS, ("loan_id",), loans, _known_customers),
+        BulkTable("cards", CARDS, ("card_id",), cards, _known_customers),
+        BulkTable("holdings", HOLDINGS, holding_key, holdings, _known_customers),
+        BulkTable("customer_branch_figures", FIGURES, figure_key, figures, _known_customers),
     )

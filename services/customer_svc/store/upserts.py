@@ -50,7 +50,7 @@ locked AS (
 ),
 touched AS (
   UPDATE customers AS c SET rev = pg_current_xact_id() FROM locked WHERE c.customer_id = locked.customer_id
-) {_COUNTS}""")  # noqa: S608 - our own names
+) {_COUNTS}""")  # noqa: S608 -- names of our own tables
 
 
 def figures_upsert(columns: Sequence[str]) -> Upsert:
