@@ -110,9 +110,6 @@ class Follower(Generic[C]):
             except NotLeading:
                 log.info("feed_cursor_moved", feed=self.name)
             except Exception as error:
-                if (task := asyncio.current_task()) and task.cancelling():
-                    # A library turned our cancellation into an error of its own.
-                    raise asyncio.CancelledError from error
                 is_ours = not isinstance(error, _EXPECTED)
                 log.warning("feed_interrupted", feed=self.name, error=repr(error), exc_info=is_ours and failures == 0)
             failures = 0 if clock.monotonic_seconds() - begun_at > _PAUSE_SECONDS_MAX else failures + 1

@@ -15,8 +15,6 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from chassis import clock
-
 log = structlog.get_logger(__name__)
 
 _CHANNEL = "banyan:wake:"
@@ -51,21 +49,23 @@ class Wakeups:
     def __init__(self, valkey_url: str | None) -> None:
         self._valkey_url = valkey_url
         self._listeners: dict[str, set[Listener]] = {}
-        self._sender: Redis | None = None
+        # Wake-ups of one name that come faster than Valkey takes them are one.
+        self._outbox: set[str] = set()
+        self._has_mail = asyncio.Event()
+        self._all_told = asyncio.Event()
+        self._all_told.set()
+        self._sending: asyncio.Task[None] | None = None
         self._receiving: asyncio.Task[None] | None = None
-        self._paused_until = 0.0
 
     async def notify(self, name: str) -> None:
-        """Wakes everybody who listens to the name, on any instance; to be called after the commit."""
+        """Wakes everybody who listens to the name, on any instance, without waiting; to be called after the commit."""
         self._wake(name)
-        if not self._valkey_url or clock.monotonic_seconds() < self._paused_until:
-            return
-        try:
-            async with asyncio.timeout(_VALKEY_SECONDS):
-                await self._client().publish(_CHANNEL + name, "")
-        except (RedisError, OSError, TimeoutError) as error:
-            self._paused_until = clock.monotonic_seconds() + _PAUSE_SECONDS
-            log.warning("wakeup_lost", name=name, error=repr(error))
+        if self._valkey_url:
+            self._outbox.add(name)
+            self._has_mail.set()
+            self._all_told.clear()
+            if self._sending is None:
+                self._sending = asyncio.create_task(self._send(self._valkey_url))
 
     @contextmanager
     def listening(self, name: str) -> Generator[Listener]:
@@ -85,22 +85,36 @@ class Wakeups:
             return await listener.wait(timeout)
 
     async def close(self) -> None:
-        """Stops listening to Valkey."""
-        if self._receiving is not None:
-            self._receiving.cancel()
-            await asyncio.wait([self._receiving])
-        if self._sender is not None:
-            await self._sender.aclose()
+        """Tells what is still to be told, if that is quick, and stops listening to Valkey."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_VALKEY_SECONDS):
+                await self._all_told.wait()
+        tasks = [task for task in (self._sending, self._receiving) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _wake(self, name: str) -> None:
         for listener in self._listeners.get(name, ()):
             listener.wake()
 
-    def _client(self) -> Redis:
-        if self._sender is None:
-            assert self._valkey_url
-            self._sender = Redis.from_url(self._valkey_url, retry=_NO_RETRY)
-        return self._sender
+    async def _send(self, valkey_url: str) -> None:
+        """Publishes in a task of its own: a caller's cancellation in the middle would spoil the connection."""
+        async with Redis.from_url(
+            valkey_url, retry=_NO_RETRY, socket_timeout=_VALKEY_SECONDS, socket_connect_timeout=_VALKEY_SECONDS
+        ) as client:
+            while True:
+                await self._has_mail.wait()
+                names, self._outbox = self._outbox, set()
+                try:
+                    for name in names:
+                        await client.publish(_CHANNEL + name, "")
+                except (RedisError, OSError) as error:
+                    log.warning("wakeups_lost", names=sorted(names), error=repr(error))
+                    await asyncio.sleep(_PAUSE_SECONDS)
+                if not self._outbox:
+                    self._has_mail.clear()
+                    self._all_told.set()
 
     async def _receive(self, valkey_url: str) -> None:
         while True:

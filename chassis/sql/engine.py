@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import asyncpg
@@ -135,16 +135,39 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:  #
         raise DisconnectionError
 
 
+@contextmanager
+def _cancellation_kept() -> Generator[Callable[[], None]]:
+    """Raises a cancellation that came during the block, whatever else became of it; yields what raises it at once.
+
+    SQLAlchemy logs and swallows one that hits while it closes a connection; a job would then run for ever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+
+    def check() -> None:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
+
+    try:
+        yield check
+    except Exception:
+        check()
+        raise
+    check()
+
+
 @asynccontextmanager
 async def _connected(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
-    connection = engine.connect()
-    try:
-        await connection.start()
-    except PoolTimeoutError as error:
-        raise Refused(Kind.UNAVAILABLE, "DATABASE_BUSY", "all connections to the database are in use") from error
-    except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
-        raise Refused(Kind.UNAVAILABLE, "DATABASE_UNREACHABLE", "the database cannot be reached") from error
-    try:
-        yield connection
-    finally:
-        await connection.close()
+    with _cancellation_kept() as check_cancelled:
+        connection = engine.connect()
+        try:
+            await connection.start()
+        except PoolTimeoutError as error:
+            raise Refused(Kind.UNAVAILABLE, "DATABASE_BUSY", "all connections to the database are in use") from error
+        except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
+            raise Refused(Kind.UNAVAILABLE, "DATABASE_UNREACHABLE", "the database cannot be reached") from error
+        try:
+            check_cancelled()
+            yield connection
+        finally:
+            await connection.close()

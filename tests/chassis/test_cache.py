@@ -87,7 +87,7 @@ async def test_valkey_that_is_killed_fails_no_call_and_is_used_again_when_it_is_
     woken = False
     for _ in range(50):
         await other.notify("feed")
-        woken = woken or await wakeups.wait("feed", 0.1)
+        woken = await wakeups.wait("feed", 0.1) or woken
         await cache.set(key, b"again", ttl=60)
         if woken and await cache.get(key) == b"again":
             break

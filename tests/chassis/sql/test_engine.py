@@ -1,11 +1,12 @@
 import asyncio
+import contextlib
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from chassis.errors import Kind, Refused
-from chassis.sql.engine import Database, sqlstate
+from chassis.sql.engine import Database, _cancellation_kept, sqlstate
 
 
 @pytest.fixture(autouse=True)
@@ -121,3 +122,16 @@ async def test_connections_that_the_server_closed_fail_no_later_call(database):
         )
     await asyncio.sleep(0.2)
     assert await asyncio.gather(*(values(database) for _ in range(10))) == [[0, 0]] * 10
+
+
+async def test_a_cancellation_that_a_library_swallowed_is_raised_after_all():
+    async def swallow():
+        with _cancellation_kept(), contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(swallow())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=5)
+    assert task.cancelled()
