@@ -94,7 +94,7 @@ def check_owners(bank: Banyan, day: date) -> None:
     for ownership in ownerships(bank):
         customer = str(ownership["name"]).split("/")[1]
         assert customer not in rules, "every client of Berka has one account, so nobody is listed by two branches"
-        (owner,) = ownership["owners"]  # pyright: ignore[reportGeneralTypeIssues]
+        (owner,) = ownership["owners"]  # pyright: ignore[reportGeneralTypeIssues] -- JSON
         assert owner["side"] == "SIDE_PRIMARY"
         rules[customer] = owner["rule"].removeprefix("ALLOCATION_RULE_")
         branches[customer] = owner["branch"].removeprefix("branches/")
