@@ -33,7 +33,7 @@ def typed_view(table: Table, source: str) -> str:
 
 def _typed(column: Column) -> str:
     if column.kind not in _WRITTEN:
-        return column.name
+        return f"nullif({column.name}, '')"
     written = quoted(_WRITTEN[column.kind][0])
     from_parquet = f"typeof({column.name}) <> 'VARCHAR'"
     cast = f"TRY_CAST({column.name} AS {sql_type(column.type)})"
@@ -41,7 +41,8 @@ def _typed(column: Column) -> str:
 
 
 def _written(column: Column) -> str:
-    return f"CAST({column.name} AS VARCHAR) AS {column.name}_text"
+    """As text; an empty text is a missing value, which a CSV cannot tell apart."""
+    return f"nullif(CAST({column.name} AS VARCHAR), '') AS {column.name}_text"
 
 
 def row_faults(table: Table, business_date: date) -> str:

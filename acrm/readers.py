@@ -212,13 +212,16 @@ def _read_parquet(table: Table, path: Path, name: str, faults: list[Fault]) -> B
         ]
         faults += wrong
         first = 1
-        for batch in [] if wrong else file.iter_batches(BATCH_ROWS):
-            columns = [batch.column(n).cast(table.column(n).type) for n in batch.schema.names]
-            yield (
-                np.arange(first, first + batch.num_rows, dtype=np.int64),
-                pa.RecordBatch.from_arrays(columns, names=batch.schema.names),
-            )
-            first += batch.num_rows
+        try:
+            for batch in [] if wrong else file.iter_batches(BATCH_ROWS):
+                columns = [batch.column(n).cast(table.column(n).type) for n in batch.schema.names]
+                yield (
+                    np.arange(first, first + batch.num_rows, dtype=np.int64),
+                    pa.RecordBatch.from_arrays(columns, names=batch.schema.names),
+                )
+                first += batch.num_rows
+        except (pa.ArrowInvalid, OSError) as error:
+            faults.append(Fault(table.name, name, 0, "", f"cannot be read from row {first} on: {error}"[:300]))
 
 
 def _fits(given: pa.DataType, wanted: pa.DataType) -> bool:

@@ -125,6 +125,16 @@ def test_a_file_that_is_no_parquet_is_reported(tmp_path):
     assert (fault.line, fault.reason[:14]) == (0, "cannot be read")
 
 
+def test_a_parquet_file_that_ends_early_is_reported(tmp_path):
+    path = tmp_path / "products.parquet"
+    rows = [{"product_id": f"p{n}", "display_name": "x" * n, "category": "y"} for n in range(2000)]
+    pq.write_table(pa.Table.from_pylist(rows), path, compression="none")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + b"\xff" * 200 + whole[300:])
+    [fault] = gather(PRODUCTS, [path], tmp_path, tmp_path / "target.parquet")
+    assert (fault.line, fault.reason[:14]) == (0, "cannot be read")
+
+
 def test_a_time_without_a_zone_is_refused(tmp_path):
     table = FEED["contacts"].schema.empty_table().cast(FEED["contacts"].schema)
     index = table.schema.get_field_index("contact_time")

@@ -195,6 +195,25 @@ def test_a_report_names_the_first_hundred_faults_and_counts_all(rows, write_csv,
     assert report.faults[0] == replace(report.faults[0], line=3, column="category", reason="is required")
 
 
+def test_an_empty_text_in_parquet_is_a_missing_value_as_in_a_csv(rows, write_parquet, check, tmp_path):
+    rows["customers"][0] |= {"occupation": "", "mobile": ""}
+    rows["branches"][0]["parent_id"] = ""
+    rows["products"].append({"product_id": "p2", "display_name": "", "category": "x"})
+    report = check(write_parquet(rows, tmp_path / "feed"))
+    assert [(f.table, f.line, f.column, f.reason) for f in report.faults] == [
+        ("products", 2, "display_name", "is required")
+    ]
+    check(write_parquet(rows, tmp_path / "feed"), skip_bad_rows=True)
+    customer = pq.read_table(tmp_path / "clean" / "customers.parquet").to_pylist()[0]
+    assert (customer["occupation"], customer["mobile"], customer["display_name"]) == (None, None, '王, "芳"')
+
+
+def test_a_zero_byte_that_no_database_takes_is_found(rows, write_parquet, check, tmp_path):
+    rows["customers"][0]["occupation"] = "a\0b"
+    report = check(write_parquet(rows, tmp_path / "feed"))
+    assert ("occupation", "holds a zero byte") in [(f.column, f.reason) for f in report.faults]
+
+
 def test_a_password_hash_is_not_copied_to_the_rejects(rows, write_csv, check, tmp_path):
     rows["staff"][0]["password_hash"] = "a clear password"
     check(write_csv(rows, tmp_path / "feed"))
