@@ -24,7 +24,7 @@ from policy.visibility import (
 ROWS = (OwnerRow("1", "PRIMARY", "anna"), OwnerRow("2", "SECONDARY", None))
 BELOW = {"1": {"1"}, "2": {"2"}, "3": {"3", "1"}, "4": {"4", "2"}, "5": {"5"}, "6": {"6", "1", "2"}}
 ROLES = (
-    "BRANCH_HEAD MANAGER PRIVATE_MANAGER LOBBY TELLER MARKETER APPROVER ANALYST ADMIN AUDITOR SERVICE".split()  # noqa: SIM905  # reads like the table
+    "BRANCH_HEAD MANAGER PRIVATE_MANAGER LOBBY TELLER MARKETER APPROVER ANALYST ADMIN AUDITOR SERVICE".split()  # noqa: SIM905 -- reads like the table
 )
 
 

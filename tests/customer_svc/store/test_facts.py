@@ -18,8 +18,8 @@ async def test_a_fact_is_the_whole_customer(bank) -> None:
     async with bank.database.read() as conn:
         found = [fact for _, _, fact in await read_page(conn, 0, "", 10)]
     assert sorted(found, key=lambda fact: fact.customer_id) == [
-        CustomerFact("c1", False, "INDIVIDUAL", "FROZEN", [("a1", "b1"), ("a2", "b2")], True),  # noqa: FBT003 - a row
-        CustomerFact("c2", False, "INDIVIDUAL", "ACTIVE", [], False),  # noqa: FBT003 - a row
+        CustomerFact("c1", False, "INDIVIDUAL", "FROZEN", [("a1", "b1"), ("a2", "b2")], True),  # noqa: FBT003 -- a row
+        CustomerFact("c2", False, "INDIVIDUAL", "ACTIVE", [], False),  # noqa: FBT003 -- a row
     ]
 
 
