@@ -17,6 +17,7 @@ from chassis.feed import Wakeups
 from chassis.leader import Leader
 from chassis.operations import Operations, OperationServicer
 from chassis.server import App, Served, run, serve
+from chassis.sql.audit import seal_minutes
 from chassis.sql.engine import Database
 from chassis.sql.migrations import migrate
 from chassis.tokens import KeyRing, Revocations, Signer, Verifier
@@ -70,6 +71,7 @@ async def main(settings: Settings) -> None:
             *(one.observe for one in following),
             partial(watch_revocations, database, revocations),
             partial(keep_partitions, database),
+            partial(seal_minutes, database),
             operations.work,
         ],
         not_ready=lambda: next((reason for one in following if (reason := one.not_ready())), None),

@@ -1,5 +1,16 @@
 """The bank's visibility policy under the names that the rooms of this service see it by."""
 
+from dataclasses import dataclass
+
 from policy.visibility import Grant, OwnerRow, Scope, Viewer, scope_of
 
-__all__ = ["Grant", "OwnerRow", "Scope", "Viewer", "scope_of"]
+__all__ = ["Grant", "OwnerRow", "Reading", "Scope", "Viewer", "scope_of"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Who reads, in which request and by which method: what the audit keeps of a read."""
+
+    viewer: Viewer
+    request_id: str
+    method: str

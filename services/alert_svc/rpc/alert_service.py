@@ -5,16 +5,15 @@ from functools import partial
 
 from banyan.alert.v1 import alert_pb2, alert_service_pb2_grpc
 from banyan.alert.v1 import alert_service_pb2 as pb
-from chassis.feed import Publisher, Wakeups
 
 from chassis import names, paging
 from chassis.caller import current_caller
+from chassis.feed import Publisher, Wakeups
 from chassis.sql.engine import Database
 from chassis.streams import Context
 from services.alert_svc.rpc import convert
 from services.alert_svc.rpc.transaction_service import ALERTS
-from services.alert_svc.store import alerts
-from services.alert_svc.usecases.alerts import get_alert, list_alerts, scope
+from services.alert_svc.usecases.alerts import Watch, changed_alerts, get_alert, list_alerts, scope
 
 
 class AlertServicer(alert_service_pb2_grpc.AlertServiceServicer):
@@ -27,7 +26,7 @@ class AlertServicer(alert_service_pb2_grpc.AlertServiceServicer):
     async def GetAlert(self, request: pb.GetAlertRequest, _context: Context) -> alert_pb2.Alert:
         alert_id = names.parse_one("alerts", request.name)
         async with self._database.read() as tx:
-            found = await get_alert(tx, convert.viewer_of(current_caller()), alert_id)
+            found = await get_alert(tx, convert.reading_of(current_caller(), "GetAlert"), alert_id)
         return convert.alert_to_wire(found, self._currency)
 
     async def ListAlerts(self, request: pb.ListAlertsRequest, _context: Context) -> pb.ListAlertsResponse:
@@ -35,7 +34,7 @@ class AlertServicer(alert_service_pb2_grpc.AlertServiceServicer):
         after = convert.place_from_token(paging.decode(request.page_token, request, self._paging_secret))
         wanted = convert.wanted_from_wire(request)
         async with self._database.read() as tx:
-            found = await list_alerts(tx, convert.viewer_of(current_caller()), wanted, after, size + 1)
+            found = await list_alerts(tx, convert.reading_of(current_caller(), "ListAlerts"), wanted, after, size)
         shown = found[:size]
         token = ""
         if len(found) > size:
@@ -48,9 +47,10 @@ class AlertServicer(alert_service_pb2_grpc.AlertServiceServicer):
     async def WatchAlerts(
         self, request: pb.WatchAlertsRequest, _context: Context
     ) -> AsyncIterator[pb.WatchAlertsResponse]:
+        reading = convert.reading_of(current_caller(), "WatchAlerts")
         async with self._database.read() as tx:
-            seen = await scope(tx, convert.viewer_of(current_caller()))
-        publisher = Publisher(self._database, ALERTS, partial(alerts.changed_page, scope=seen), self._wakeups)
+            watch = Watch(reading, await scope(tx, reading.viewer))
+        publisher = Publisher(self._database, ALERTS, partial(changed_alerts, watch), self._wakeups)
         async for page in publisher.watch(request.resume_token or await publisher.now()):
             yield pb.WatchAlertsResponse(
                 alerts=[convert.alert_to_wire(alert, self._currency) for alert in page.items],

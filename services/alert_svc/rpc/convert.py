@@ -5,12 +5,12 @@ from datetime import date
 from banyan.alert.v1 import alert_pb2, alert_service_pb2, transaction_pb2, transaction_service_pb2
 
 from chassis import names, wire
-from chassis.caller import Caller
+from chassis.caller import Caller, current_request_id
 from chassis.money import money_to_wire
 from chassis.paging import KeyPart
 from services.alert_svc.domain.alerts import Kind, State
 from services.alert_svc.domain.transactions import Direction, Rejection, Transaction
-from services.alert_svc.domain.viewing import Viewer
+from services.alert_svc.domain.viewing import Reading, Viewer
 from services.alert_svc.store.alerts import Alert, Wanted
 from services.alert_svc.usecases.ingest import Ingested
 
@@ -19,6 +19,11 @@ _DIRECTIONS = {transaction_pb2.DIRECTION_IN: Direction.IN, transaction_pb2.DIREC
 
 def viewer_of(caller: Caller) -> Viewer:
     return Viewer(caller.staff_id, caller.branch_id, frozenset(role.value for role in caller.roles))
+
+
+def reading_of(caller: Caller, method: str) -> Reading:
+    """What the audit is told of a call that reads."""
+    return Reading(viewer_of(caller), current_request_id(), method)
 
 
 def transaction_from_wire(sent: transaction_pb2.Transaction) -> Transaction:

@@ -27,16 +27,18 @@ class ContactServicer(contact_service_pb2_grpc.ContactServiceServicer):
 
     async def GetContact(self, request: pb.GetContactRequest, _context: Context) -> contact_pb2.Contact:
         customer_id, contact_id = names.parse("customers/*/contacts/*", request.name)
-        async with self._database.begin() as tx:
-            found = await get_contact(tx, convert.viewer_of(current_caller()), customer_id, contact_id)
+        async with self._database.read() as tx:
+            reading = convert.reading_of(current_caller(), "GetContact")
+            found = await get_contact(tx, reading, customer_id, contact_id)
         return convert.contact_to_wire(found)
 
     async def ListContacts(self, request: pb.ListContactsRequest, _context: Context) -> pb.ListContactsResponse:
         size = paging.page_size(request.page_size)
         before = convert.place_from_token(paging.decode(request.page_token, request, self._paging_secret))
         wanted = convert.wanted_from_wire(request)
-        async with self._database.begin() as tx:
-            found = await list_contacts(tx, convert.viewer_of(current_caller()), wanted, before, size + 1)
+        async with self._database.read() as tx:
+            reading = convert.reading_of(current_caller(), "ListContacts")
+            found = await list_contacts(tx, reading, wanted, before, size)
         token = ""
         if len(found) > size:
             last = found[size - 1]

@@ -5,16 +5,21 @@ from datetime import datetime
 from banyan.campaign.v1 import contact_pb2, contact_service_pb2, product_pb2
 
 from chassis import names, wire
-from chassis.caller import Caller
+from chassis.caller import Caller, current_request_id
 from chassis.paging import KeyPart
 from services.campaign_svc.domain.contacts import Channel, Contact, Made, MessageClass
-from services.campaign_svc.domain.viewing import Viewer
+from services.campaign_svc.domain.viewing import Reading, Viewer
 from services.campaign_svc.store.contacts import Wanted
 from services.campaign_svc.store.products import Product
 
 
 def viewer_of(caller: Caller) -> Viewer:
     return Viewer(caller.staff_id, caller.branch_id, frozenset(role.value for role in caller.roles))
+
+
+def reading_of(caller: Caller, method: str) -> Reading:
+    """What the audit is told of a call that reads."""
+    return Reading(viewer_of(caller), current_request_id(), method)
 
 
 def made_from_wire(request: contact_service_pb2.RecordContactRequest) -> Made:

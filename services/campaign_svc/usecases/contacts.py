@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.errors import Kind, Refused, not_found
 from policy.visibility import Level, Viewer, scope_of
 from services.campaign_svc.domain.contacts import Contact, Made, lies_ahead
-from services.campaign_svc.store import contacts, followed, products
+from services.campaign_svc.domain.viewing import Reading
+from services.campaign_svc.store import contacts, followed, products, reads
 from services.campaign_svc.store.contacts import Wanted
 
 
@@ -24,21 +25,23 @@ async def record_contact(tx: AsyncConnection, viewer: Viewer, made: Made) -> Con
     return await contacts.add(tx, made, viewer.staff_id)
 
 
-async def get_contact(tx: AsyncConnection, viewer: Viewer, customer_id: str, contact_id: str) -> Contact:
+async def get_contact(tx: AsyncConnection, reading: Reading, customer_id: str, contact_id: str) -> Contact:
     """One contact of a customer whom the viewer sees."""
-    await _must_see(tx, viewer, customer_id)
+    await _must_see(tx, reading.viewer, customer_id)
     found = await contacts.get(tx, customer_id, contact_id)
     if found is None:
         raise not_found()
+    await reads.remember(tx, reading, {customer_id})
     return found
 
 
 async def list_contacts(
-    tx: AsyncConnection, viewer: Viewer, wanted: Wanted, before: tuple[datetime, str] | None, limit: int
+    tx: AsyncConnection, reading: Reading, wanted: Wanted, before: tuple[datetime, str] | None, limit: int
 ) -> Sequence[Contact]:
-    """A page of the contacts of a customer whom the viewer sees, the youngest first."""
-    await _must_see(tx, viewer, wanted.customer_id)
-    return await contacts.page(tx, wanted, before, limit)
+    """The contacts of a customer whom the viewer sees, the youngest first: a page, and one more if there is one."""
+    await _must_see(tx, reading.viewer, wanted.customer_id)
+    await reads.remember(tx, reading, {wanted.customer_id})
+    return await contacts.page(tx, wanted, before, limit + 1)
 
 
 async def _must_see(tx: AsyncConnection, viewer: Viewer, customer_id: str) -> None:

@@ -15,6 +15,7 @@ from banyan.alert.v1 import (
     transaction_service_pb2,
     transaction_service_pb2_grpc,
 )
+from sqlalchemy import text
 
 from chassis import wire
 from chassis.caller import Role
@@ -139,6 +140,16 @@ async def test_an_alert_of_somebody_else_and_an_absent_one_get_the_same_no(
             await stub.GetAlert(alert_service_pb2.GetAlertRequest(name=name), metadata=stranger)
         answers.append((no.value.code(), no.value.details()))
     assert answers == [(grpc.StatusCode.NOT_FOUND, "it does not exist, or you may not see it")] * 2
+
+
+async def test_who_was_told_of_whom_is_remembered(
+    channel: grpc.aio.Channel, signed_in: SignedIn, database: Database
+) -> None:
+    await ingest(channel, signed_in, [outflow(1, "a1"), outflow(2, "a3")])
+    await listed(channel, signed_in.staff(Role.MANAGER, staff_id="m1", branch_id="b1"))
+    async with database.read() as tx:
+        rows = await tx.execute(text("SELECT caller, method, customer_id FROM audit"))
+    assert [tuple(row) for row in rows] == [("m1", "ListAlerts", "c1")]
 
 
 async def test_alerts_are_paged_and_filtered(channel: grpc.aio.Channel, signed_in: SignedIn) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from chassis import clock
 from chassis.errors import Kind, Refused
@@ -11,6 +12,7 @@ from chassis.sql.engine import Database
 from policy.visibility import OwnerRow, Viewer
 from services.campaign_svc.domain.contacts import Channel, Made, MessageClass, State
 from services.campaign_svc.domain.followed import CustomerFact, OrgFact, OwnershipFact
+from services.campaign_svc.domain.viewing import Reading
 from services.campaign_svc.store import followed
 from services.campaign_svc.store.contacts import Wanted
 from services.campaign_svc.usecases.contacts import get_contact, list_contacts, record_contact
@@ -23,6 +25,10 @@ STRANGER = Viewer("h3", "b3", frozenset({"BRANCH_HEAD"}))
 TELLER = Viewer("t1", "b1", frozenset({"TELLER"}))
 OTHER_SYSTEM = Viewer("banyan/cli", "", frozenset({"SERVICE"}))
 CALL = Made("c1", Channel.CALL, MessageClass.SERVICE, datetime(2026, 6, 30, 4, tzinfo=UTC), None, None, "reached")
+
+
+def reading(viewer: Viewer) -> Reading:
+    return Reading(viewer, "request-1", "test")
 
 
 @pytest.fixture
@@ -41,8 +47,8 @@ async def test_a_contact_recorded_by_an_owner_is_kept_and_listed(bank: Database,
     async with bank.begin() as tx:
         made = await record_contact(tx, viewer, CALL)
         assert (made.made, made.state, made.actor) == (CALL, State.ACCEPTED, viewer.staff_id)
-        assert await list_contacts(tx, viewer, Wanted("c1"), None, 10) == [made]
-        assert await get_contact(tx, viewer, "c1", made.contact_id) == made
+        assert await list_contacts(tx, reading(viewer), Wanted("c1"), None, 10) == [made]
+        assert await get_contact(tx, reading(viewer), "c1", made.contact_id) == made
 
 
 @pytest.mark.parametrize(
@@ -56,9 +62,9 @@ async def test_a_hidden_customer_and_an_absent_one_get_the_same_no(
         with pytest.raises(Refused) as recorded:
             await record_contact(tx, viewer, replace(CALL, customer_id=customer))
         with pytest.raises(Refused) as listed:
-            await list_contacts(tx, viewer, Wanted(customer), None, 10)
+            await list_contacts(tx, reading(viewer), Wanted(customer), None, 10)
         with pytest.raises(Refused) as got:
-            await get_contact(tx, viewer, customer, "c")
+            await get_contact(tx, reading(viewer), customer, "c")
     answers = {(no.value.kind, no.value.reason, no.value.message) for no in (recorded, listed, got)}
     assert answers == {(Kind.NOT_FOUND, "NOT_FOUND", "it does not exist, or you may not see it")}
 
@@ -85,9 +91,18 @@ async def test_contacts_are_paged_the_youngest_first_and_filtered(bank: Database
         for number, time in enumerate(times):
             channel = Channel.SMS if number % 2 else Channel.CALL
             await record_contact(tx, HEAD, replace(CALL, contact_time=time, channel=channel))
-        first = await list_contacts(tx, HEAD, Wanted("c1"), None, 3)
+        first = await list_contacts(tx, reading(HEAD), Wanted("c1"), None, 3)
         last = (first[-1].made.contact_time, first[-1].contact_id)
-        rest = await list_contacts(tx, HEAD, Wanted("c1"), last, 3)
+        rest = await list_contacts(tx, reading(HEAD), Wanted("c1"), last, 3)
         assert [one.made.contact_time for one in [*first, *rest]] == times[::-1]
-        calls = await list_contacts(tx, HEAD, Wanted("c1", Channel.CALL, times[1], times[4]), None, 10)
+        calls = await list_contacts(tx, reading(HEAD), Wanted("c1", Channel.CALL, times[1], times[4]), None, 10)
         assert [one.made.contact_time for one in calls] == [times[2]]
+
+
+async def test_who_read_a_customers_contacts_is_remembered(bank: Database) -> None:
+    async with bank.begin() as tx:
+        made = await record_contact(tx, HEAD, CALL)
+        await list_contacts(tx, reading(MANAGER), Wanted("c1"), None, 10)
+        await get_contact(tx, reading(HEAD), "c1", made.contact_id)
+        rows = await tx.execute(text("SELECT caller, branch_id, customer_id FROM audit ORDER BY audit_id"))
+    assert [tuple(row) for row in rows] == [("m1", "b1", "c1"), ("h1", "b1", "c1")]
