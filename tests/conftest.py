@@ -24,6 +24,16 @@ def session_home() -> Iterator[Home]:
     shutil.rmtree(folder)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seeds", type=int, default=5, help="how often tests by chance run, each with its own seed")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for `seed` runs once for each."""
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(metafunc.config.getoption("--seeds", default=5)))
+
+
 def _running(spec: Spec, home: Home) -> Iterator[Child]:
     children = start_all([spec], home)
     yield children[0]

@@ -61,7 +61,7 @@ async def main(settings: Settings) -> None:
             Served(
                 OPERATION_SERVICE,
                 operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
-                OperationServicer(operations),
+                OperationServicer(operations, secret),
             ),
         ],
         allowed=ALLOWED,

@@ -92,7 +92,7 @@ class Parts:
             Served(
                 OPERATION_SERVICE,
                 operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
-                OperationServicer(self.operations),
+                OperationServicer(self.operations, self.paging_secret),
             ),
         ]
 

@@ -26,7 +26,7 @@ from chassis.sql.engine import Database
 from chassis.sql.migrations import migrate
 from chassis.tokens import KeyRing, Revocations, Signer, Verifier
 from services.campaign_svc.jobs.follow import followers, watch_revocations
-from services.campaign_svc.jobs.partitions import keep_partitions
+from services.campaign_svc.jobs.housekeeping import keep_house
 from services.campaign_svc.peers import assignment, customers
 from services.campaign_svc.rpc.contact_service import ContactServicer
 from services.campaign_svc.rpc.permissions import ALLOWED
@@ -58,7 +58,7 @@ async def main(settings: Settings) -> None:
             *(partial(Leader(net.zookeeper, f"{APPLICATION}/{one.name}").while_leading, one.run) for one in following),
             *(one.observe for one in following),
             partial(watch_revocations, database, revocations),
-            partial(keep_partitions, database),
+            partial(keep_house, database),
             partial(seal_minutes, database),
             operations.work,
         ],
@@ -89,7 +89,7 @@ def _services(settings: Settings, database: Database, operations: Operations) ->
         Served(
             OPERATION_SERVICE,
             operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
-            OperationServicer(operations),
+            OperationServicer(operations, secret),
         ),
     ]
 

@@ -63,7 +63,7 @@ async def main(settings: Settings) -> None:
         Served(
             OPERATION_SERVICE,
             operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
-            OperationServicer(operations),
+            OperationServicer(operations, paging.secret(settings.keys)),
         ),
     ]
     app = App(

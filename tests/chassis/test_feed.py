@@ -314,11 +314,7 @@ async def test_lag_is_known_to_those_who_do_not_follow(bank, running):
     assert other.not_ready() is None
 
 
-def pytest_generate_tests(metafunc):
-    if "seed" in metafunc.fixturenames:
-        metafunc.parametrize("seed", range(metafunc.config.getoption("--seeds", default=5)))
-
-
+@pytest.mark.soak
 async def test_a_follower_that_is_killed_at_random_ends_equal_to_its_source(bank, seed):
     chance = random.Random(seed)
     writing = [asyncio.create_task(write(bank, random.Random(f"{seed}/{n}"), n)) for n in range(8)]
