@@ -31,7 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that asks for `seed` runs once for each."""
     if "seed" in metafunc.fixturenames:
-        metafunc.parametrize("seed", range(metafunc.config.getoption("--seeds", default=5)))
+        count: int = metafunc.config.getoption("--seeds", default=5) or 5
+        metafunc.parametrize("seed", range(count))
 
 
 def _running(spec: Spec, home: Home) -> Iterator[Child]:
