@@ -25,6 +25,7 @@ from acrm.sources import FeedReport
 from acrm.stages.branch_facts import Sources, branch_facts
 from acrm.stages.customer_branch_figures import customer_branch_figures
 from acrm.tables import DERIVED, FEED
+from chassis.clock import monotonic_seconds
 
 # Tables in the order in which one service needs them; the services do not wait for one another.
 _CHAINS = (
@@ -89,7 +90,7 @@ class NightReport:
     skipped_count: int
     """Faults of rows that were left out."""
     steps: Mapping[str, Mapping[str, Any]]
-    """What became of each step's rows."""
+    """What became of each step's rows, and how many seconds it took."""
 
 
 class _State:
@@ -139,8 +140,10 @@ async def run_night(night: Night, connect: Connect, progress: Progress) -> Night
 async def _step(state: _State, name: str, work: Callable[[], Awaitable[Any]]) -> None:
     """Does a step that is not done yet and remembers what came of it."""
     if state.result(name) is None:
+        began = monotonic_seconds()
         result = await work()
-        state.done(name, result if isinstance(result, dict) else asdict(result))
+        told = result if isinstance(result, dict) else asdict(result)
+        state.done(name, {**told, "seconds": round(monotonic_seconds() - began, 1)})
 
 
 def _check(night: Night, progress: Progress) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def test_import_tells_what_was_taken(banyan, small_bank, services):
     [report] = json.loads(told.stdout)
     assert report["business_date"] == "2026-06-30"
     assert report["rows"]["customers"] == 200
-    assert report["steps"]["customers"] == {"received": 200, "inserted": 200, "updated": 0, "unchanged": 0}
+    assert report["steps"]["customers"]["inserted"] == 200
     assert ("2026-06-30", "allocate") in services.asked
 
 
