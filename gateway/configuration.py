@@ -156,21 +156,43 @@ def _route(match: Config, rpc: Rpc) -> Config:
 
 def _refusals(rpcs: list[Rpc]) -> list[Config]:
     verbs: dict[str, set[str]] = {}
+    bound: dict[str, set[str]] = {}
     for rpc in rpcs:
         path, _ = rpc.http.expanded()
         pattern = "[^/]+".join(re.escape(piece) for piece in re.split(r"\{[^}]+\}", path))
         verbs.setdefault(pattern, set()).add(rpc.http.verb.upper())
-    routes = [_refusal({"safe_regex": {"regex": pattern}}, sorted(allowed)) for pattern, allowed in verbs.items()]
-    return [*routes, _refusal({"prefix": "/"}, [])]
+        bound.setdefault(pattern, set()).update(rpc.http.variables())
+    repeated = [_repetition(pattern, field) for pattern, fields in bound.items() for field in sorted(fields)]
+    allowed = [
+        _refusal({"safe_regex": {"regex": pattern}}, {"x-allow": ", ".join(sorted(each))})
+        for pattern, each in verbs.items()
+    ]
+    return [*repeated, *allowed, _refusal({"prefix": "/"}, {})]
 
 
-def _refusal(match: Config, verbs: list[str]) -> Config:
-    """A route to the listener that answers 405, or 404 if no method is allowed."""
-    route: Config = {"match": match, "route": {"cluster": "inner", "timeout": "2s"}}
-    if not verbs:
-        return {**route, "request_headers_to_remove": ["x-allow"]}
-    header = {"header": {"key": "x-allow", "value": ", ".join(verbs)}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-    return {**route, "request_headers_to_add": [header]}
+def _repetition(pattern: str, field: str) -> Config:
+    """Refuses a query parameter for what the path says: the transcoder would take it in the path's place."""
+    match: Config = {
+        "safe_regex": {"regex": pattern},
+        "query_parameters": [{"name": field, "present_match": True}],
+    }
+    off = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
+    per_filter = {"envoy.filters.http.grpc_json_transcoder": off}
+    return {**_refusal(match, {"x-repeated": field}), "typed_per_filter_config": per_filter}
+
+
+def _refusal(match: Config, why: dict[str, str]) -> Config:
+    """A route to the listener that answers 400, 405 or, without a reason why, 404."""
+    added = [
+        {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        for name, value in why.items()
+    ]
+    return {
+        "match": match,
+        "route": {"cluster": "inner", "timeout": "2s"},
+        "request_headers_to_add": added,
+        "request_headers_to_remove": [name for name in ("x-allow", "x-repeated") if name not in why],
+    }
 
 
 def _provider(issuer: str) -> Config:

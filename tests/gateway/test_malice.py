@@ -80,5 +80,24 @@ def test_malformed_requests_get_an_error_of_the_one_shape(edge, request_line, he
 def test_what_the_gateway_writes_for_itself_is_not_taken_from_callers(edge):
     answer = edge.without_token().ask("GET", "/v1/customers/1", headers={"x-envoy-original-path": "/v1/jwks"})
     assert answer.status == 401
-    answer = edge.ask("GET", "/v1/nothing", headers={"x-allow": "GET"})
-    assert answer.status == 404
+    for name in ("x-allow", "x-repeated"):
+        assert edge.ask("GET", "/v1/nothing", headers={name: "GET"}).status == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/customers/1?name=customers/2"),
+        ("GET", "/v1/customers/1?x=1&name=customers/2"),
+        ("GET", "/v1/customers/1/contacts?parent=customers/2"),
+        ("POST", "/v1/customers/1/contacts:record?parent=customers/2"),
+    ],
+)
+def test_the_query_cannot_say_what_the_path_says(edge, method, path):
+    answer = edge.ask(method, path, {} if method == "POST" else None)
+    assert (answer.status, answer.json["code"]) == (400, 3)
+    assert answer.json["message"].endswith("; the query must not")
+
+
+def test_a_query_parameter_of_that_name_is_taken_where_the_path_does_not_say_it(edge):
+    assert edge.ask("GET", "/v1/branches?parent=branches/1").status == 501
