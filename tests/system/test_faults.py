@@ -63,20 +63,26 @@ async def load(bank: Banyan, tmp_path: Path) -> AsyncIterator[Load]:
     settings = ServiceSettings(home=tmp_path, keys=keys, zookeeper=details["zookeeper"], database_url="")
     net = await mesh(settings, "cli", [SERVICE], Signer(KeyRing(keys), "cli"))
     load = Load(customer_service_pb2_grpc.CustomerServiceStub(net.channel(SERVICE)))
-    request = customer_service_pb2.CountCustomersRequest()
-    await load.stub.CountCustomers(request, timeout=20, wait_for_ready=True)
-    await registered(bank, 2)
-    callers = [asyncio.create_task(load.caller(number)) for number in range(CALLERS)]
-    await asyncio.sleep(2)
-    yield load
-    load.stopping = True
-    await asyncio.gather(*callers)
-    await net.close()
+    callers: list[asyncio.Task[None]] = []
+    try:
+        request = customer_service_pb2.CountCustomersRequest()
+        await load.stub.CountCustomers(request, timeout=20, wait_for_ready=True)
+        await registered(bank, 2)
+        callers += [asyncio.create_task(load.caller(number)) for number in range(CALLERS)]
+        await asyncio.sleep(2)
+        yield load
+    finally:
+        load.stopping = True
+        await asyncio.gather(*callers)
+        await net.close()
 
 
 def providers(bank: Banyan) -> set[tuple[str, str]]:
-    told = json.loads(bank.command("providers", "--json").stdout)
-    return {(one["interface"], one["address"]) for one in told}
+    """What is registered, by interface and address; nothing while ZooKeeper does not answer."""
+    done = bank.command("providers", "--json")
+    if done.returncode != 0:
+        return set()
+    return {(one["interface"], f"{one['host']}:{one['port']}") for one in json.loads(done.stdout)}
 
 
 async def registered(bank: Banyan, count: int, seconds: float = 40) -> set[str]:
@@ -163,8 +169,7 @@ async def test_zookeeper_that_returns_empty_has_everybody_registered_again(bank:
 async def all_registered(bank: Banyan, before: set[tuple[str, str]], seconds: float = 90) -> None:
     end = time.monotonic() + seconds
     while True:
-        done = await asyncio.to_thread(bank.command, "providers", "--json")
-        now = {(one["interface"], one["address"]) for one in json.loads(done.stdout)} if done.returncode == 0 else set()
+        now = await asyncio.to_thread(providers, bank)
         if now == before:
             return
         assert time.monotonic() < end, f"not registered again: {before - now}"
