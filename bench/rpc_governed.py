@@ -15,8 +15,8 @@ from devstack import zookeeper
 from devstack.home import Home
 from devstack.process import Child, Spec
 
-ROUNDS = 3
-SECONDS = 4.0
+ROUNDS = 5
+SECONDS = 3.0
 
 
 @dataclass(frozen=True)
