@@ -53,8 +53,8 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
             paging.decode(request.page_token, request, self._paging_secret), query.order
         )
         reading = convert.reading_of(current_caller(), "SearchCustomers")
-        async with self._database.read() as conn:
-            found = await search_customers(conn, query, reading, start, size)
+        async with self._database.begin() as tx:
+            found = await search_customers(tx, query, reading, start, size)
         token = ""
         if found.next_start is not None:
             token = paging.encode(convert_query.start_to_key(found.next_start), request, self._paging_secret)
@@ -67,8 +67,8 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
 
     async def CountCustomers(self, request: pb.CountCustomersRequest, _context: Context) -> pb.CountCustomersResponse:
         query = Query(convert_query.conditions_from_wire(request.conditions, self._currency))
-        async with self._database.read() as conn:
-            counted = await count_customers(conn, query, convert.viewer_of(current_caller()))
+        async with self._database.begin() as tx:
+            counted = await count_customers(tx, query, convert.viewer_of(current_caller()))
         return pb.CountCustomersResponse(
             customer_count=counted.customers.number,
             customer_count_text=counted.customers.text,

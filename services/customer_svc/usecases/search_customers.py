@@ -53,26 +53,28 @@ class Counted:
 
 
 async def search_customers(
-    conn: AsyncConnection, query: Query, reading: Reading, start: Start | None, limit: int
+    tx: AsyncConnection, query: Query, reading: Reading, start: Start | None, limit: int
 ) -> Found:
     """Finds a page of the customers who fulfil the query and whom the viewer may see, and notes who read them."""
-    scope = await read_scope(conn, reading.viewer)
+    scope = await read_scope(tx, reading.viewer)
     _refuse_faults(query, CountScope(scope, names_nobody=False, small_counts_hidden=False))
-    asked = await _ask(conn, query, scope)
-    left_out = start.left_out if start else await search.count_left_out(conn, asked)
-    positions = await search.find(conn, asked, start.after if start else None, limit + 1)
+    await search.plan_for_these_values(tx)
+    asked = await _ask(tx, query, scope)
+    left_out = start.left_out if start else await search.count_left_out(tx, asked)
+    positions = await search.find(tx, asked, start.after if start else None, limit + 1)
     page = positions[:limit]
-    views = await _show(conn, asked, [position.customer_id for position in page], reading)
+    views = await _show(tx, asked, [position.customer_id for position in page], reading)
     more = len(positions) > limit
     return Found(views, Start(page[-1], left_out) if more else None, asked.reach.confined, left_out)
 
 
-async def count_customers(conn: AsyncConnection, query: Query, viewer: Viewer) -> Counted:
+async def count_customers(tx: AsyncConnection, query: Query, viewer: Viewer) -> Counted:
     """Counts the customers whom the query would find; who may not find a person in a count gets it coarse."""
-    reach = await read_count_scope(conn, viewer)
+    reach = await read_count_scope(tx, viewer)
     _refuse_faults(query, reach)
-    asked = await _ask(conn, query, reach.scope)
-    number, left_out = await search.count(conn, asked), await search.count_left_out(conn, asked)
+    await search.plan_for_these_values(tx)
+    asked = await _ask(tx, query, reach.scope)
+    number, left_out = await search.count(tx, asked), await search.count_left_out(tx, asked)
     told = coarse if reach.small_counts_hidden else exact
     return Counted(told(number), asked.reach.confined, told(left_out))
 
