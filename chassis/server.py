@@ -109,7 +109,7 @@ class Instance:
             for method in methods([service.name])
         }
         self.server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service.name, governed)])
-        self.server.add_registered_method_handlers(service.name, governed)  # pyright: ignore[reportAttributeAccessIssue] -- missing in the stubs
+        self.server.add_registered_method_handlers(service.name, governed)
 
     def _add_operators_services(self, app: App) -> None:
         names = [*(service.name for service in app.services), health_service.NAME, reflection.SERVICE_NAME]

@@ -22,7 +22,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
 
 
 def stub_of(client: Client) -> Any:
-    return HealthStub(client.channel)  # pyright: ignore[reportArgumentType] -- the stub knows no aio
+    return HealthStub(client.channel)
 
 
 @pytest.mark.parametrize("service", ["", SERVICE])

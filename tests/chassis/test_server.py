@@ -36,8 +36,8 @@ def signed_in(home: Path) -> SignedIn:
 async def test_a_stop_loses_no_call(home: Path, signed_in: SignedIn):
     metadata = signed_in.staff(Role.MANAGER)
     async with serving(home, drain_seconds=0.5) as process:
-        alerts: Any = AlertServiceStub(process.channel)  # pyright: ignore[reportArgumentType] -- the stub's stub knows no aio
-        health: Any = HealthStub(process.channel)  # pyright: ignore[reportArgumentType] -- the same
+        alerts: Any = AlertServiceStub(process.channel)
+        health: Any = HealthStub(process.channel)
         stream = alerts.WatchAlerts(WatchAlertsRequest(), metadata=metadata)
         watch = health.Watch(HealthCheckRequest(service=WATCHED))
         assert await stream.read()
@@ -100,8 +100,8 @@ async def test_an_instance_without_its_port_takes_another(signed_in: SignedIn, t
 
 async def test_readiness_is_told_by_health_and_no_call_is_refused(home: Path, signed_in: SignedIn):
     async with serving(home, drain_seconds=0) as process:
-        health: Any = HealthStub(process.channel)  # pyright: ignore[reportArgumentType] -- the stub's stub knows no aio
-        alerts: Any = AlertServiceStub(process.channel)  # pyright: ignore[reportArgumentType] -- the same
+        health: Any = HealthStub(process.channel)
+        alerts: Any = AlertServiceStub(process.channel)
         watch = health.Watch(HealthCheckRequest())
         assert (await watch.read()).status == SERVING
         (home / "not_ready").touch()
@@ -114,7 +114,7 @@ async def test_readiness_is_told_by_health_and_no_call_is_refused(home: Path, si
 async def test_a_process_tells_its_metrics_and_logs_faults_with_their_request(home: Path, signed_in: SignedIn):
     metadata = (*signed_in.staff(Role.MANAGER, staff_id="s7"), ("x-request-id", "r-7"))
     async with serving(home, drain_seconds=0) as process:
-        alerts: Any = AlertServiceStub(process.channel)  # pyright: ignore[reportArgumentType] -- the stub's stub knows no aio
+        alerts: Any = AlertServiceStub(process.channel)
         await alerts.GetAlert(GetAlertRequest(name="alerts/1"), metadata=metadata)
         with pytest.raises(grpc.aio.AioRpcError):
             await alerts.GetAlert(GetAlertRequest(name="alerts/broken"), metadata=metadata)

@@ -55,7 +55,7 @@ def test_what_is_needed_has_no_default(environment: pytest.MonkeyPatch):
 
 def test_settings_never_change():
     with pytest.raises(ValidationError, match="frozen"):
-        told().port = 1  # pyright: ignore[reportAttributeAccessIssue] -- the mistake under test
+        told().port = 1
 
 
 def test_passwords_are_not_shown():

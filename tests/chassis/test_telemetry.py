@@ -96,13 +96,13 @@ class Collector(TraceServiceServicer):
 
 async def test_a_served_call_is_a_span_of_its_callers_trace(tmp_path: Path):
     collector, server = Collector(), grpc.aio.server()
-    add_TraceServiceServicer_to_server(collector, server)  # pyright: ignore[reportArgumentType] -- the stub knows no aio
+    add_TraceServiceServicer_to_server(collector, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
     metadata = SignedIn(tmp_path / "keys").staff(Role.MANAGER)
     async with serving(tmp_path, otlp_endpoint=f"http://127.0.0.1:{port}", drain_seconds=0) as process:
-        alerts: Any = AlertServiceStub(process.channel)  # pyright: ignore[reportArgumentType] -- the stub knows no aio
+        alerts: Any = AlertServiceStub(process.channel)
         traced = (*metadata, ("traceparent", f"00-{trace_id}-00f067aa0ba902b7-01"))
         await alerts.GetAlert(GetAlertRequest(name="alerts/1"), metadata=traced)
         process.process.terminate()

@@ -22,13 +22,13 @@ from tests.chassis.scripted import ALLOWED, Script, served
 async def test_a_service_is_called_as_whoever_the_test_wants(tmp_path: Path):
     signed_in, script = SignedIn(tmp_path), Script()
     async with in_process(app_of(served(script), ALLOWED, signed_in), tmp_path) as channel:
-        stub = alert_service_pb2_grpc.AlertServiceStub(channel)  # pyright: ignore[reportArgumentType] -- knows no aio
+        stub = alert_service_pb2_grpc.AlertServiceStub(channel)
         request = GetAlertRequest(name="alerts/1")
         for metadata in (
             signed_in.staff(Role.LOBBY, Role.TELLER, staff_id="s7", branch_id="b7"),
             signed_in.service("alert_svc"),
         ):
-            await stub.GetAlert(request, metadata=metadata)  # pyright: ignore[reportGeneralTypeIssues] -- the same
+            await stub.GetAlert(request, metadata=metadata)
     told = [(caller.staff_id, caller.branch_id, caller.roles) for caller in script.callers if caller]
     assert told == [
         ("s7", "b7", {Role.LOBBY, Role.TELLER}),
@@ -94,13 +94,13 @@ async def test_with_certificates_only_peers_of_the_deployment_are_heard(peer: st
     target = f"localhost:{instance.bind()}"
     await instance.start()
     async with _channel(target, peer, authority, foreign) as channel:
-        stub = alert_service_pb2_grpc.AlertServiceStub(channel)  # pyright: ignore[reportArgumentType] -- knows no aio
+        stub = alert_service_pb2_grpc.AlertServiceStub(channel)
         call = stub.GetAlert(GetAlertRequest(name="alerts/1"), metadata=signed_in.staff(Role.TELLER), timeout=5)
         if peer == "of the deployment":
-            assert await call  # pyright: ignore[reportGeneralTypeIssues] -- the same
+            assert await call
         else:
             with pytest.raises(grpc.aio.AioRpcError) as raised:
-                await call  # pyright: ignore[reportGeneralTypeIssues] -- the same
+                await call
             assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
     await instance.stop(0)
 
