@@ -134,6 +134,12 @@ async def progress(tx: AsyncConnection) -> Progress:
     return Progress(row.facts_date, row.business_date, row.policy_version, row.seen_rev)
 
 
+async def hold_progress(tx: AsyncConnection) -> Progress:
+    """How far the nights are; until `tx` ends no import can begin to replace the facts."""
+    await tx.execute(text("SELECT FROM allocation_day FOR SHARE"))
+    return await progress(tx)
+
+
 async def set_facts_date(tx: AsyncConnection, day: date | None) -> None:
     """Says whose facts are there; None while they are being replaced."""
     await tx.execute(
@@ -152,6 +158,8 @@ async def start_run(tx: AsyncConnection, day: date, before: Progress, policy: Po
     await tx.execute(text("TRUNCATE allocation_candidate"))
     await tx.execute(_REFRESH_DUTIES, {"day": day})
     if before.seen_rev == 0 or before.policy_version != policy.version:
+        # The facts may just have come, and nothing is known of them yet.
+        await tx.execute(text("ANALYZE branch_facts"))
         await tx.execute(_ADD_ALL)
         return seen
     await tx.execute(_ADD_DUE, {"seen_rev": before.seen_rev, "day": day})

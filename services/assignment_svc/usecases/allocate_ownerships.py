@@ -50,7 +50,8 @@ async def allocate_ownerships(database: Database, day: date, tell: Progress, *, 
             await check_night(tx, day)
             if not run.stopped:
                 await allocation.finish_run(tx, day, policy, seen_rev)
-            return Report(counts, await allocation.rule_counts(tx))
+        async with database.read() as conn:
+            return Report(counts, await allocation.rule_counts(conn))
 
 
 class _Run:
