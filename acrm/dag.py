@@ -5,11 +5,12 @@ the night's folder, so that a run that failed goes on where it stopped. Nights r
 """
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -118,11 +119,15 @@ Connect = Callable[[], AbstractAsyncContextManager[Services]]
 
 
 async def run_night(night: Night, connect: Connect, progress: Progress) -> NightReport:
-    """Runs what is left of a night. Raises FeedRejected, NightOutOfOrder, or what kept the services from taking it."""
+    """Runs what is left of a night, one at a time. Raises FeedRejected, NightOutOfOrder, or what the services said."""
+    with _alone(night.work):
+        return await _run(night, connect, progress)
+
+
+async def _run(night: Night, connect: Connect, progress: Progress) -> NightReport:
     _check_order(night)
     state = _State(night)
-    # What stands there is personal data.
-    night.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    night.folder.mkdir(exist_ok=True)
     await _step(state, "check", lambda: asyncio.to_thread(_check, night, progress))
     await _step(state, "figures", lambda: asyncio.to_thread(_derive, night, progress))
     if state.result("finished") is None:
@@ -195,6 +200,21 @@ async def _publish(night: Night, state: _State, services: Services) -> None:
     await _step(state, "allocate", lambda: services.allocate(night.business_date))
     await send_all(["contacts"])
     await _step(state, "transactions", lambda: services.send_transactions(night.clean("transactions")))
+
+
+@contextmanager
+def _alone(work: Path) -> Generator[None]:
+    """Holds the folder, where personal data stand, against other users and runs.
+
+    The operating system lets go of it when this process ends, however it ends.
+    """
+    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (work / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NightOutOfOrder(f"another run holds {work}; wait for its end") from None
+        yield
 
 
 def _check_order(night: Night) -> None:

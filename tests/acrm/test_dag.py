@@ -162,6 +162,19 @@ async def test_a_night_whose_feed_was_bad_stands_in_nobodys_way(night, rows, run
     await run_to_end(Night(good, TOMORROW, night.work, LOCAL))
 
 
+async def test_two_runs_at_once_do_not_mix(night, services, run_to_end):
+    class Slow:
+        @asynccontextmanager
+        async def connect(self):
+            with pytest.raises(NightOutOfOrder, match="another run holds"):
+                await run_to_end(night)
+            yield services
+
+    await run_night(night, Slow().connect, silent)
+    assert services.asked.count("customers") == 1
+    assert night.work.stat().st_mode & 0o077 == 0
+
+
 async def test_the_rows_of_the_night_before_are_not_kept(night, run_to_end):
     await run_to_end(night)
     assert night.clean("customers").exists()
