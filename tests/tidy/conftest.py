@@ -14,7 +14,7 @@ from google.api import annotations_pb2, field_behavior_pb2, resource_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("acrm", "bench", "chassis", "cli", "devstack", "gateway", "policy", "services", "tests")
+FOLDERS = ("acrm", "bench", "chassis", "cli", "deploy", "devstack", "gateway", "policy", "services", "tests")
 # Their options are read by name; importing them makes them known.
 assert annotations_pb2
 assert field_behavior_pb2
