@@ -5,10 +5,10 @@ from functools import partial
 
 from banyan.alert.v1 import transaction_service_pb2 as pb
 from banyan.alert.v1 import transaction_service_pb2_grpc
-from chassis.feed import Wakeups
 
 from chassis import clock
 from chassis.errors import Kind, Refused
+from chassis.feed import Wakeups
 from chassis.sql.engine import Database
 from chassis.streams import Context
 from services.alert_svc.domain.transactions import BATCH_MAX
