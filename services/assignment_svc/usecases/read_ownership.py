@@ -2,7 +2,7 @@
 
 The primary side sees every row; of other branches no loan or card number. A secondary side sees the rows that are its
 own, without what others have, and which branch is primary. Who sees existence only is told the name and nothing else.
-State and dates of the whole are for the primary side: a legal freeze is told to nobody who need not know.
+The state is for the primary side: a legal freeze is told to nobody who need not know.
 """
 
 from collections.abc import Sequence
