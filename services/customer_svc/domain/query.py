@@ -169,6 +169,12 @@ def reach_of(query: Query, *, everyone: bool) -> Reach:
     return Reach(least_level(named), "total" in named, opened, open_least)
 
 
+def naming_fields(query: Query) -> list[str]:
+    """The fields of a query that point at one person: to count by them is to look somebody up."""
+    pairs = [pair for index, condition in enumerate(query.conditions) for pair in _fields(index, condition)]
+    return [path for path, seen in pairs if seen in NAMING_FIELDS]
+
+
 def forbidden(query: Query, reach: CountScope) -> Fault | None:
     """The first field of a query that the viewer never sees of anybody, or that points at one person."""
     named = [pair for index, condition in enumerate(query.conditions) for pair in _fields(index, condition)]

@@ -67,8 +67,9 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
 
     async def CountCustomers(self, request: pb.CountCustomersRequest, _context: Context) -> pb.CountCustomersResponse:
         query = Query(convert_query.conditions_from_wire(request.conditions, self._currency))
+        reading = convert.reading_of(current_caller(), "CountCustomers")
         async with self._database.begin() as tx:
-            counted = await count_customers(tx, query, convert.viewer_of(current_caller()))
+            counted = await count_customers(tx, query, reading)
         return pb.CountCustomersResponse(
             customer_count=counted.customers.number,
             customer_count_text=counted.customers.text,

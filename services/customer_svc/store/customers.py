@@ -1,13 +1,14 @@
 """Customers as they are shown: who they are, who owns them, and what they have."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from sqlalchemy import JSON, ColumnElement, Row, Select, SelectBase, and_, any_, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.sql.audit import AuditEntry, audit_read_cte
+from chassis.sql.audit import AuditEntry, audit, audit_read_cte
 from services.customer_svc.domain.customer import (
     Account,
     BranchBusiness,
@@ -145,6 +146,11 @@ async def read_people(conn: AsyncConnection, customer_id: str, reading: Reading)
     )
     found = [RelatedPerson(*row) for row in await conn.execute(_noted(people, reading))]
     return sorted(found, key=lambda related: (related.kind, related.customer_id))
+
+
+async def note_lookup(tx: AsyncConnection, reading: Reading, fields: Sequence[str]) -> None:
+    """Notes that somebody was looked up by these fields without being shown."""
+    await audit(tx, [replace(_entry(reading), detail={"fields": ", ".join(fields)})])
 
 
 def _roots(which: ColumnElement[bool], scope: Scope) -> Select[Any]:

@@ -18,9 +18,10 @@ from services.customer_svc.domain.query import (
     Query,
     faults,
     forbidden,
+    naming_fields,
     reach_of,
 )
-from services.customer_svc.domain.viewing import CountScope, Reading, Scope, Viewer
+from services.customer_svc.domain.viewing import CountScope, Reading, Scope
 from services.customer_svc.store import customers, org, search
 from services.customer_svc.usecases.scopes import read_count_scope, read_scope
 
@@ -68,13 +69,18 @@ async def search_customers(
     return Found(views, Start(page[-1], left_out) if more else None, asked.reach.confined, left_out)
 
 
-async def count_customers(tx: AsyncConnection, query: Query, viewer: Viewer) -> Counted:
-    """Counts the customers whom the query would find; who may not find a person in a count gets it coarse."""
-    reach = await read_count_scope(tx, viewer)
+async def count_customers(tx: AsyncConnection, query: Query, reading: Reading) -> Counted:
+    """Counts the customers whom the query would find; who may not find a person in a count gets it coarse.
+
+    A count by name or number looks somebody up, and is noted.
+    """
+    reach = await read_count_scope(tx, reading.viewer)
     _refuse_faults(query, reach)
     await search.plan_for_these_values(tx)
     asked = await _ask(tx, query, reach.scope)
     number, left_out = await search.count(tx, asked), await search.count_left_out(tx, asked)
+    if fields := naming_fields(query):
+        await customers.note_lookup(tx, reading, fields)
     told = coarse if reach.small_counts_hidden else exact
     return Counted(told(number), asked.reach.confined, told(left_out))
 

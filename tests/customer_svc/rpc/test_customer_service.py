@@ -176,6 +176,15 @@ async def test_every_read_is_noted_with_reader_and_request(asks, bank) -> None:
     assert all(row[4] for row in noted)
 
 
+async def test_a_count_by_number_is_noted_as_looking_somebody_up(asks, bank) -> None:
+    head = asks(Role.BRANCH_HEAD, "b1", "h1")
+    await head.count(Condition(identity=Identity(sex=customer_pb2.SEX_MALE)))
+    await head.count(Condition(identity=Identity(mobile="13812345678")))
+    async with bank.database.read() as conn:
+        rows = await conn.execute(text("SELECT method, customer_id, caller, detail ->> 'fields' FROM audit"))
+        assert [tuple(row) for row in rows] == [("CountCustomers", "", "h1", "conditions[0].identity.mobile")]
+
+
 async def test_search_finds_whom_get_shows(asks) -> None:
     assert names(await asks(Role.BRANCH_HEAD, "b1").search()) == ["customers/li", "customers/wang"]
     assert names(await asks(Role.BRANCH_HEAD, "b2").search()) == ["customers/wang"]

@@ -385,9 +385,9 @@ async def check_search(conn: AsyncConnection, oracle: Oracle, query: Query, view
 async def check_count(conn: AsyncConnection, oracle: Oracle, query: Query) -> None:
     query = replace(query, order=Order())
     if oracle.refuses(query):
-        await check_forbidden(count_customers(conn, query, oracle.viewer))
+        await check_forbidden(count_customers(conn, query, reading(oracle.viewer)))
         return
-    counted = await count_customers(conn, query, oracle.viewer)
+    counted = await count_customers(conn, query, reading(oracle.viewer))
     number, left_out = len(oracle.found(query)), oracle.left_out(query)
     assert counted.customers.text == ("< 10" if oracle.analyst else str(number))
     assert counted.left_out.text == ("< 10" if oracle.analyst else str(left_out))
