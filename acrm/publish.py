@@ -23,10 +23,7 @@ from banyan.campaign.v1 import import_service_pb2 as campaign_import
 from banyan.campaign.v1 import import_service_pb2_grpc as campaign_import_grpc
 from banyan.customer.v1 import import_service_pb2 as customer_import
 from banyan.customer.v1 import import_service_pb2_grpc as customer_import_grpc
-from google.longrunning.operations_pb2 import (
-    GetOperationRequest,  # pyright: ignore[reportAttributeAccessIssue] - made at run time
-    Operation,  # pyright: ignore[reportAttributeAccessIssue] - made at run time
-)
+from google.longrunning import operations_pb2
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
 
@@ -40,6 +37,8 @@ from chassis.settings import ServiceSettings
 from chassis.tokens import KeyRing, Signer
 from chassis.wire import date_to_wire
 
+# Two packages bring this module, one of them without what its stub names: which one is there is chance.
+_operations: Any = operations_pb2
 APPLICATION = "cli"
 _OWNERSHIP_SERVICE = "banyan.assignment.v1.OwnershipService"
 _OPERATION_SERVICE = "banyan.assignment.v1.OperationService"
@@ -154,7 +153,7 @@ class Publisher:
             business_date=date_to_wire(business_date), request_id=str(uuid.uuid4())
         )
 
-        async def start() -> Operation:
+        async def start() -> Any:
             return await _of_stub(stub.AllocateOwnerships(request, wait_for_ready=True))
 
         operation = await self._finished(await _repeated("allocate", start))
@@ -163,11 +162,11 @@ class Publisher:
         by_rule = {ownership_pb2.AllocationRule.Name(count.rule): count.customer_count for count in told.rule_counts}
         return Allocated(told.customer_count, told.changed_customer_count, told.changed_row_count, by_rule)
 
-    async def _finished(self, operation: Operation) -> Operation:
+    async def _finished(self, operation: Any) -> Any:
         stub = operation_service_pb2_grpc.OperationServiceStub(self._channel(_OPERATION_SERVICE))
-        request = GetOperationRequest(name=operation.name)
+        request = _operations.GetOperationRequest(name=operation.name)
 
-        async def ask() -> Operation:
+        async def ask() -> Any:
             return await _of_stub(stub.GetOperation(request, wait_for_ready=True))
 
         while not operation.done:

@@ -1,5 +1,6 @@
 import io
 from datetime import date
+from typing import Any
 
 import grpc
 import pyarrow as pa
@@ -14,7 +15,7 @@ from banyan.assignment.v1 import (
 )
 from banyan.campaign.v1 import import_service_pb2 as campaign_pb2
 from banyan.campaign.v1 import import_service_pb2_grpc as campaign_grpc
-from google.longrunning.operations_pb2 import Operation  # pyright: ignore[reportAttributeAccessIssue] - made at run time
+from google.longrunning import operations_pb2
 from google.rpc.code_pb2 import FAILED_PRECONDITION, INVALID_ARGUMENT
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
@@ -25,6 +26,8 @@ from acrm.ingest import PublishFailed
 from acrm.publish import Allocated, Publisher, Sent
 from acrm.tables import FEED
 
+# Two packages bring this module, one of them without what its stub names: which one is there is chance.
+pb_operations: Any = operations_pb2
 TODAY = date(2026, 6, 30)
 ROWS = 70_000
 
@@ -57,7 +60,7 @@ class Ownership(ownership_service_pb2_grpc.OwnershipServiceServicer):
 
     async def AllocateOwnerships(self, request, _context):
         self.request_ids.add(request.request_id)
-        return Operation(name=f"operations/{request.business_date.month}")
+        return pb_operations.Operation(name=f"operations/{request.business_date.month}")
 
 
 class Operations(operation_service_pb2_grpc.OperationServiceServicer):
@@ -68,7 +71,7 @@ class Operations(operation_service_pb2_grpc.OperationServiceServicer):
     async def GetOperation(self, request, _context):
         assert request.name == "operations/6"
         self.asked += 1
-        operation = Operation(name=request.name, done=self.asked == 3)
+        operation = pb_operations.Operation(name=request.name, done=self.asked == 3)
         metadata = ownership_service_pb2.AllocateOwnershipsMetadata(done_count=self.asked * 10, total_count=30)
         operation.metadata.Pack(metadata)
         if operation.done and self.error:

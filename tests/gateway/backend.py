@@ -28,7 +28,7 @@ from banyan.assignment.v1 import (
 from banyan.campaign.v1 import contact_pb2, contact_service_pb2_grpc, product_service_pb2, product_service_pb2_grpc
 from banyan.customer.v1 import customer_pb2, customer_service_pb2, customer_service_pb2_grpc
 from google.api import httpbody_pb2
-from google.longrunning.operations_pb2 import Operation  # pyright: ignore[reportAttributeAccessIssue] -- made at run time
+from google.longrunning import operations_pb2
 from google.protobuf import any_pb2, empty_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
@@ -41,6 +41,8 @@ from gateway.descriptors import Protos
 
 PRODUCTS = "banyan.campaign.v1.ProductService"
 
+# Two packages bring this module, one of them without what its stub names: which one is there is chance.
+long_running: Any = operations_pb2
 HEARTBEAT_SECONDS = 0.3
 
 
@@ -102,14 +104,14 @@ class Imports(import_service_pb2_grpc.ImportServiceServicer):
 
 class Operations(operation_service_pb2_grpc.OperationServiceServicer):
     async def GetOperation(self, request: Any, context: Any) -> Any:
-        operation = Operation(name=request.name, done=True)
+        operation = long_running.Operation(name=request.name, done=True)
         operation.metadata.Pack(ownership_service_pb2.AllocateOwnershipsMetadata())
         operation.error.code = 3
         return operation
 
     async def WaitOperation(self, request: Any, context: Any) -> Any:
         # Tells what the gateway told it.
-        return Operation(name=f"operations/{context.time_remaining():.0f}")
+        return long_running.Operation(name=f"operations/{context.time_remaining():.0f}")
 
 
 class Contacts(contact_service_pb2_grpc.ContactServiceServicer):
