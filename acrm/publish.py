@@ -153,7 +153,7 @@ class Publisher:
             business_date=date_to_wire(business_date), request_id=str(uuid.uuid4())
         )
 
-        async def start() -> Any:
+        async def start() -> Any:  # noqa: ANN401 - an operation, see above
             return await _of_stub(stub.AllocateOwnerships(request, wait_for_ready=True))
 
         operation = await self._finished(await _repeated("allocate", start))
@@ -162,11 +162,11 @@ class Publisher:
         by_rule = {ownership_pb2.AllocationRule.Name(count.rule): count.customer_count for count in told.rule_counts}
         return Allocated(told.customer_count, told.changed_customer_count, told.changed_row_count, by_rule)
 
-    async def _finished(self, operation: Any) -> Any:
+    async def _finished(self, operation: Any) -> Any:  # noqa: ANN401 - the same
         stub = operation_service_pb2_grpc.OperationServiceStub(self._channel(_OPERATION_SERVICE))
         request = _operations.GetOperationRequest(name=operation.name)
 
-        async def ask() -> Any:
+        async def ask() -> Any:  # noqa: ANN401 - an operation, see above
             return await _of_stub(stub.GetOperation(request, wait_for_ready=True))
 
         while not operation.done:
