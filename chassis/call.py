@@ -97,7 +97,7 @@ def reader(method: MethodInfo) -> Read:
             request = decode(raw)
         except DecodeError:
             raise malformed() from None
-        check(request, len(raw))
+        check(request, raw)
         return request
 
     return read

@@ -15,25 +15,26 @@ from google.protobuf.message import Message
 from chassis.errors import VIOLATIONS_MAX, Violation, invalid_fields
 
 TEXT_LENGTH_MAX = 10_000
+_NUL = b"\0"
 
 # Takes a message, the path that leads to it (`contact.` or nothing) and the list that violations go to.
 _Check = Callable[[Message, str, list[Violation]], None]
 
 
-def checker(request: type[Message], *, with_elements: bool = True) -> Callable[[Message, int], None]:
-    """Compiles the check of a message type: it takes a message with its size in bytes and refuses what is wrong.
+def checker(request: type[Message], *, with_elements: bool = True) -> Callable[[Message, bytes], None]:
+    """Compiles the check of a message type: it takes a message with its bytes and refuses what is wrong.
 
     Without elements, messages in repeated fields are left alone: who takes a stream of batches answers for each
     element instead of ending the stream for one.
     """
     plan = _plan(request.DESCRIPTOR, with_elements=with_elements)
 
-    def check(message: Message, size: int) -> None:
+    def check(message: Message, raw: bytes) -> None:
         found: list[Violation] = []
         for step in plan.shape:
             step(message, "", found)
-        # A message of fewer bytes than a text may have characters needs no look at its texts.
-        if size > TEXT_LENGTH_MAX:
+        # A message of fewer bytes than a text may have characters, and without NUL, needs no look at its texts.
+        if len(raw) > TEXT_LENGTH_MAX or _NUL in raw:
             for step in plan.texts:
                 step(message, "", found)
         if found:
@@ -81,7 +82,7 @@ class _Compiler:
         elif field.name == "page_size":
             plan.shape.append(_not_negative(field))
         elif field.type == FieldDescriptor.TYPE_STRING:
-            plan.texts.append(_short(field))
+            plan.texts.append(_plain(field))
         elif field.message_type is not None:
             assert not field.message_type.GetOptions().map_entry, f"{field.full_name}: maps have no check yet"
             if field.is_repeated and not self._with_elements:
@@ -151,23 +152,25 @@ def _not_negative(field: FieldDescriptor) -> _Check:
     return not_negative
 
 
-def _short(field: FieldDescriptor) -> _Check:
+def _plain(field: FieldDescriptor) -> _Check:
+    """Checks texts: not too long, and without NUL, which PostgreSQL cannot store."""
     name = field.name
-    description = f"must have at most {TEXT_LENGTH_MAX} characters"
+    description = f"must have at most {TEXT_LENGTH_MAX} characters, none of them NUL"
     if field.is_repeated:
 
-        def all_short(message: Message, path: str, found: list[Violation]) -> None:
+        def all_plain(message: Message, path: str, found: list[Violation]) -> None:
             for index, text in enumerate(getattr(message, name)):
-                if len(text) > TEXT_LENGTH_MAX:
+                if len(text) > TEXT_LENGTH_MAX or "\0" in text:
                     found.append(Violation(f"{path}{name}[{index}]", description))
 
-        return all_short
+        return all_plain
 
-    def short(message: Message, path: str, found: list[Violation]) -> None:
-        if len(getattr(message, name)) > TEXT_LENGTH_MAX:
+    def plain(message: Message, path: str, found: list[Violation]) -> None:
+        text = getattr(message, name)
+        if len(text) > TEXT_LENGTH_MAX or "\0" in text:
             found.append(Violation(path + name, description))
 
-    return short
+    return plain
 
 
 def _inside(field: FieldDescriptor, steps: Callable[[], list[_Check]]) -> _Check:

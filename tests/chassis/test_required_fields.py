@@ -20,7 +20,7 @@ LONG = "x" * (TEXT_LENGTH_MAX + 1)
 
 def wrong(message: Message, *, with_elements: bool = True) -> list[tuple[str, str]]:
     try:
-        checker(type(message), with_elements=with_elements)(message, message.ByteSize())
+        checker(type(message), with_elements=with_elements)(message, message.SerializeToString())
     except Refused as refused:
         return [(violation.field, violation.description) for violation in refused.violations]
     return []
@@ -51,7 +51,14 @@ def changed(**changes: object) -> Transaction:
             id="all that is missing is told",
         ),
         pytest.param(
-            changed(operation=LONG), [("operation", "must have at most 10000 characters")], id="an oversized text"
+            changed(operation=LONG),
+            [("operation", "must have at most 10000 characters, none of them NUL")],
+            id="an oversized text",
+        ),
+        pytest.param(
+            changed(operation="a\0b"),
+            [("operation", "must have at most 10000 characters, none of them NUL")],
+            id="a text that no database can store",
         ),
     ],
 )

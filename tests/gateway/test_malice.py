@@ -101,3 +101,12 @@ def test_the_query_cannot_say_what_the_path_says(edge, method, path):
 
 def test_a_query_parameter_of_that_name_is_taken_where_the_path_does_not_say_it(edge):
     assert edge.ask("GET", "/v1/branches?parent=branches/1").status == 501
+
+
+@pytest.mark.parametrize(
+    "header", [b"p|: x", b"xa%yy: x", b"`: x", b"x-note: \xe4\xbd\xa0\xff", b"user-agent: caf\xe9", b"x-note: a\x01b"]
+)
+def test_headers_that_grpc_does_not_allow_fail_no_call(edge, header):
+    request = b"GET /v1/customers/1 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " + edge.token.encode()
+    head, _ = answer_to(edge, request + b"\r\n" + header + b"\r\n\r\n")
+    assert head.split()[1] in {"200", "400"}
