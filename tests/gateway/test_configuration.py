@@ -43,6 +43,7 @@ def test_filters_stand_in_the_order_of_the_design(rendered):
         "local_ratelimit",
         "buffer",
         "file_server",
+        "header_mutation",
         "grpc_web",
         "grpc_json_transcoder",
         "router",
