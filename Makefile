@@ -10,6 +10,7 @@ PROTOS := $(shell find protos -name '*.proto')
 
 DATA ?=
 FORMAT ?= $(if $(DATA),feed,demo)
+DATE ?=
 PORT ?= 8080
 RUN_HOME ?= .banyan
 SEEDS ?= 100
@@ -19,11 +20,12 @@ TESTS ?= tests
 ##@ Use
 
 .PHONY: run
-run: setup ## Start the whole system here and load the demo bank, or DATA=DIR FORMAT=feed|berka; Ctrl-C stops all
-	$(BIN)/banyan run --port $(PORT) --home $(RUN_HOME) --format $(FORMAT) $(if $(DATA),--data $(DATA))
+run: setup ## Start the whole system here and load the demo bank, or DATA=DIR FORMAT=feed|berka [DATE=YYYY-MM-DD]; Ctrl-C stops all
+	$(BIN)/banyan run --port $(PORT) --home $(RUN_HOME) --format $(FORMAT) $(if $(DATA),--data $(DATA)) $(if $(DATE),--date $(DATE))
 
 .PHONY: up
-up: ## Start the system with docker-compose
+up: ## Start the system with docker-compose; makes its passwords the first time
+	deploy/make-secrets
 	docker compose up --build --detach --wait
 
 .PHONY: down

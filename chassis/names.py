@@ -1,23 +1,24 @@
 """Resource names, `customers/{customer}`, and the bare ids inside."""
 
 import re
+from functools import cache
 
 from chassis.errors import invalid_field
 
 ID_PATTERN = r"[A-Za-z0-9_.:-]{1,64}"
-_ID = re.compile(ID_PATTERN)
 
 
 def parse(pattern: str, name: str, field: str = "name") -> tuple[str, ...]:
     """The ids in a resource name: `parse("customers/*/contacts/*", "customers/7/contacts/c1")` → `("7", "c1")`."""
-    wanted = pattern.split("/")
-    given = name.split("/")
-    fits = len(wanted) == len(given) and all(
-        _ID.fullmatch(piece) if want == "*" else want == piece for want, piece in zip(wanted, given, strict=True)
-    )
-    if not fits:
+    found = _compiled(pattern).fullmatch(name)
+    if found is None:
         raise invalid_field(field, f"must have the form {pattern}, each id of {ID_PATTERN}")
-    return tuple(piece for want, piece in zip(wanted, given, strict=True) if want == "*")
+    return found.groups()
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile("/".join(f"({ID_PATTERN})" if piece == "*" else re.escape(piece) for piece in pattern.split("/")))
 
 
 def parse_one(collection: str, name: str, field: str = "name") -> str:

@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 
-from chassis.sql.engine import Database
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.sql.engine import Database, begun
 from services.assignment_svc.domain.ownership import Policy
 from services.assignment_svc.store import allocation
 from services.assignment_svc.usecases.nights import check_night
@@ -93,8 +95,16 @@ class _Run:
 
 @asynccontextmanager
 async def _only_run(database: Database) -> AsyncGenerator[None]:
-    """Holds the lock of allocation; its session's end frees it, however the process ends."""
+    """Holds the lock of allocation; its session's end frees it, however the process ends.
+
+    Each question is a transaction of its own: PostgreSQL ends sessions that leave one open for a minute.
+    """
     async with database.alone() as connection:
-        while not await allocation.try_lock(connection):  # noqa: ASYNC110 - who unlocks may be another process
+        while not await _locked(connection):  # noqa: ASYNC110 - who unlocks may be another process
             await asyncio.sleep(_LOCK_ASK_SECONDS)
         yield
+
+
+async def _locked(connection: AsyncConnection) -> bool:
+    async with begun(connection):
+        return await allocation.try_lock(connection)
