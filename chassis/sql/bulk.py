@@ -19,7 +19,18 @@ from chassis.sql.copy import copy_csv
 from chassis.sql.engine import Database, begun, repeat_transaction, sqlstate
 from chassis.sql.upsert import Upsert, default_upsert
 
-__all__ = ["BulkCounts", "BulkImport", "BulkTable", "RowError", "default_upsert", "no_check", "unknown_references"]
+__all__ = [
+    "BulkCounts",
+    "BulkImport",
+    "BulkTable",
+    "Hook",
+    "RowError",
+    "default_upsert",
+    "no_check",
+    "no_finish",
+    "no_start",
+    "unknown_references",
+]
 
 # Rows per commit: feeds wait for the oldest open transaction of the whole server.
 KEYS_PER_COMMIT = 20_000
@@ -39,6 +50,8 @@ _TYPES = {
 }
 
 Check = Callable[[AsyncConnection, str], Awaitable[list[RowError]]]
+# (transaction, staging table, the import's business date); may refuse.
+Hook = Callable[[AsyncConnection, str, date], Awaitable[None]]
 
 
 async def no_check(tx: AsyncConnection, staging: str) -> list[RowError]:
@@ -47,12 +60,24 @@ async def no_check(tx: AsyncConnection, staging: str) -> list[RowError]:
     return []
 
 
+async def no_start(tx: AsyncConnection, staging: str, business_date: date) -> None:
+    """Does nothing before the rows: for tables that take any date at any time."""
+    del tx, staging, business_date
+
+
+async def no_finish(tx: AsyncConnection, staging: str, business_date: date) -> None:
+    """Does nothing after the rows: for tables of which each row stands for itself."""
+    del tx, staging, business_date
+
+
 @dataclass(frozen=True)
 class BulkTable:
     """A table of the feed: its exact columns, its key, where its rows go and what SQL must say about them first.
 
     In `schema`, a field that is not nullable is required; its metadata may list `codes` (row_checks.py). Names that end
-    in `_id` hold ids. `check` gets the staging table, whose column "row" counts from 0.
+    in `_id` hold ids. `check` gets the staging table, whose column "row" counts from 0. `start` runs before the first
+    row is stored, `finish` after the last: each in a transaction of its own, under the same lock as the rows, so that
+    no other import of the table comes between. An import that failed half-way started and did not finish.
     """
 
     name: str
@@ -60,6 +85,8 @@ class BulkTable:
     key: tuple[str, ...]
     upsert: Upsert
     check: Check = no_check
+    start: Hook = no_start
+    finish: Hook = no_finish
 
 
 @dataclass(frozen=True)
@@ -96,7 +123,9 @@ class BulkImport:
             staging = await self._stage(connection, table, reader)
             async with _locked(connection, table.name):
                 await _check(connection, table, staging)
+                await _call(connection, table.start, staging, business_date)
                 inserted, updated = await _store(connection, table, staging)
+                await _call(connection, table.finish, staging, business_date)
             async with begun(connection):
                 await set_business_day(connection, business_date)
         return BulkCounts(reader.received, inserted, updated, reader.received - inserted - updated)
@@ -163,6 +192,10 @@ async def _check(connection: AsyncConnection, table: BulkTable, staging: str) ->
         errors = await table.check(connection, staging)
     if errors:
         raise refused_rows(sorted(errors, key=lambda found: (found.row, found.field)))
+
+
+async def _call(connection: AsyncConnection, hook: Hook, staging: str, business_date: date) -> None:
+    await repeat_transaction(lambda: begun(connection), lambda tx: hook(tx, staging, business_date))
 
 
 async def _duplicates(connection: AsyncConnection, table: BulkTable, staging: str) -> list[RowError]:

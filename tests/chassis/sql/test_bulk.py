@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import io
 from datetime import UTC, date, datetime
 
@@ -313,3 +314,27 @@ async def test_more_rows_than_one_commit_takes_all_arrive(imports, database):
     counts = await imports.run("customers", DAY, as_stream(*batches, size=1 << 20))
     assert counts == BulkCounts(received=45_000, inserted=45_000, updated=0, unchanged=0)
     assert await stored(database, "SELECT count(DISTINCT rev::text) FROM customer") == 3
+
+
+async def test_what_starts_and_finishes_an_import_sees_all_rows_or_none_under_its_lock(imports, database):
+    seen = []
+
+    async def look(tx, staging, business_date):
+        held = await tx.execute(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"))
+        lines = await tx.execute(text(f"SELECT count(*), (SELECT count(*) FROM customer) FROM {staging}"))
+        seen.append((held.scalar_one() > 0, *lines.one(), business_date))
+
+    table = dataclasses.replace(imports._tables["customers"], start=look, finish=look)
+    await BulkImport(database, [table]).run("customers", DAY, as_stream(rows({}, {})))
+    assert seen == [(True, 2, 0, DAY), (True, 2, 2, DAY)]
+
+
+async def test_an_import_that_is_refused_at_its_start_stores_nothing(imports, database):
+    async def refuse(tx, staging, business_date):
+        assert (await tx.execute(text("SELECT count(*) FROM customer"))).scalar_one() == 0
+        raise Refused(Kind.INVALID, "ROW_INVALID", f"{staging} of {business_date} comes too late")
+
+    table = dataclasses.replace(imports._tables["customers"], start=refuse)
+    await refusal(BulkImport(database, [table]), as_stream(rows({})))
+    assert await stored(database) == 0
+    assert await stored(database, "SELECT count(*) FROM business_day") == 0
