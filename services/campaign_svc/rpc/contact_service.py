@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis import names, paging
 from chassis.caller import Caller, current_caller
 from chassis.sql.engine import Database
-from chassis.sql.idempotency import answer_given, remember
+from chassis.sql.idempotency import Asked, answer_given, remember
 from chassis.streams import Context
 from services.campaign_svc.rpc import convert
-from services.campaign_svc.usecases.contacts import get_contact, list_contacts, record_contact
+from services.campaign_svc.usecases.contacts import get_contact, list_contacts, must_see, record_contact
 
 _RECORD = "RecordContact"
 
@@ -50,9 +50,12 @@ class ContactServicer(contact_service_pb2_grpc.ContactServiceServicer):
 
 async def _record_once(tx: AsyncConnection, request: pb.RecordContactRequest, caller: Caller) -> contact_pb2.Contact:
     made = convert.made_from_wire(request)
-    earlier = await answer_given(tx, request.request_id, caller.staff_id, _RECORD)
+    # Before the answer of an earlier call: who may no longer see the customer does not get it again.
+    await must_see(tx, convert.viewer_of(caller), made.customer_id)
+    asked = Asked(request.request_id, caller.staff_id, _RECORD, request.SerializeToString(deterministic=True))
+    earlier = await answer_given(tx, asked)
     if earlier is not None:
         return contact_pb2.Contact.FromString(earlier)
     contact = convert.contact_to_wire(await record_contact(tx, convert.viewer_of(caller), made))
-    await remember(tx, request.request_id, caller.staff_id, _RECORD, contact.SerializeToString())
+    await remember(tx, asked, contact.SerializeToString())
     return contact

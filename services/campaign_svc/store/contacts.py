@@ -28,7 +28,7 @@ async def bank_now(tx: AsyncConnection) -> datetime:
     return (await tx.execute(text("SELECT bank_now()"))).scalar_one()
 
 
-async def add(tx: AsyncConnection, made: Made, actor: str) -> Contact:
+async def add(tx: AsyncConnection, made: Made, actor: str, branch_id: str) -> Contact:
     """Stores a contact that was made, whatever else is known of the customer: it counts."""
     rows = await tx.execute(
         insert(contacts)
@@ -43,6 +43,7 @@ async def add(tx: AsyncConnection, made: Made, actor: str) -> Contact:
             campaign_id=made.campaign_id,
             outcome=made.outcome,
             actor=actor,
+            branch_id=branch_id,
             create_time=text("bank_now()"),
         )
         .returning(contacts)
@@ -89,4 +90,4 @@ def _contact(row: Row[Any]) -> Contact:
         campaign_id=row.campaign_id,
         outcome=row.outcome,
     )
-    return Contact(row.contact_id, made, State(row.state), row.actor, row.create_time)
+    return Contact(row.contact_id, made, State(row.state), row.actor, row.branch_id, row.create_time)

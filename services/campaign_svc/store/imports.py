@@ -39,17 +39,16 @@ async def _contacts_check(tx: AsyncConnection, staging: str) -> list[RowError]:
     return strangers + await unknown_references(tx, staging, "product_id", products.name, "product_id")
 
 
-_add_contacts = default_upsert(contacts, ("customer_id", "contact_time", "contact_id"), CONTACT_SCHEMA.names)
+_add_contacts = default_upsert(contacts, ("contact_id", "customer_id", "contact_time"), CONTACT_SCHEMA.names)
 
 
 async def _upsert_contacts(tx: AsyncConnection, staging: str, lower: str, upper: str) -> tuple[int, int]:
-    """Moves a contact whose time the source corrected before the rest: time is a part of the ledger's key."""
+    """Takes away contacts whose customer or time the source corrected before the rest: both are parts of the key."""
     moved = await tx.execute(
         text(f"""
 DELETE FROM contacts USING {staging} AS s
-WHERE s.customer_id > :lower AND s.customer_id <= :upper
-  AND contacts.customer_id = s.customer_id AND contacts.contact_id = s.contact_id
-  AND contacts.contact_time <> s.contact_time"""),  # noqa: S608 - our own staging table
+WHERE s.contact_id > :lower AND s.contact_id <= :upper AND contacts.contact_id = s.contact_id
+  AND (contacts.customer_id, contacts.contact_time) <> (s.customer_id, s.contact_time)"""),  # noqa: S608 - our own staging table
         {"lower": lower, "upper": upper},
     )
     inserted, updated = await _add_contacts(tx, staging, lower, upper)
@@ -78,5 +77,5 @@ SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM w
 
 TABLES = (
     BulkTable("products", PRODUCT_SCHEMA, ("product_id",), _upsert_products),
-    BulkTable("contacts", CONTACT_SCHEMA, ("customer_id", "contact_id"), _upsert_contacts, _contacts_check),
+    BulkTable("contacts", CONTACT_SCHEMA, ("contact_id",), _upsert_contacts, _contacts_check),
 )

@@ -30,6 +30,7 @@ contacts = Table(
     Column("campaign_id", Text),
     Column("outcome", Text),
     Column("actor", Text, nullable=False),
+    Column("branch_id", Text, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
 )
 

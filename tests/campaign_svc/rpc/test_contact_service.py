@@ -48,7 +48,7 @@ def signed_in(tmp_path_factory: pytest.TempPathFactory) -> SignedIn:
 async def channel(database: Database, signed_in: SignedIn, tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
     """c1 is b1's, managed by m1."""
     async with database.begin() as tx:
-        await followed.store_customers(tx, [CustomerFact("c1")], 1)
+        await followed.store_customers(tx, [CustomerFact("c1"), CustomerFact("c2")], 1)
         await followed.store_ownerships(tx, [OwnershipFact("c1", (OwnerRow("b1", "PRIMARY", "m1"),))], 1)
     services = [
         Served(
@@ -158,6 +158,12 @@ async def test_products_and_contacts_come_by_bulk_and_an_equal_row_is_not_writte
     corrected = pa.Table.from_pylist([{**sent, "contact_time": NOON.replace(hour=5)}], CONTACT_SCHEMA)
     moved = await imports.ImportRows(rows("contacts", corrected), metadata=signed_in.service())
     assert (moved.inserted_count, moved.updated_count) == (0, 1)
+    other = pa.Table.from_pylist([{**sent, "customer_id": "c2"}], CONTACT_SCHEMA)
+    given = await imports.ImportRows(rows("contacts", other), metadata=signed_in.service())
+    assert (given.inserted_count, given.updated_count) == (0, 1)
+    ledger = contact_service_pb2_grpc.ContactServiceStub(channel)
+    request = contact_service_pb2.ListContactsRequest(parent="customers/c1")
+    assert list((await ledger.ListContacts(request, metadata=signed_in.service())).contacts) == []
 
 
 @pytest.mark.parametrize(

@@ -106,3 +106,17 @@ async def test_who_read_a_customers_contacts_is_remembered(bank: Database) -> No
         await get_contact(tx, reading(HEAD), "c1", made.contact_id)
         rows = await tx.execute(text("SELECT caller, branch_id, customer_id FROM audit ORDER BY audit_id"))
     assert [tuple(row) for row in rows] == [("m1", "b1", "c1"), ("h1", "b1", "c1")]
+
+
+async def test_a_secondary_side_learns_that_another_branch_called_and_nothing_of_what_about(bank: Database) -> None:
+    about = replace(CALL, campaign_id="spring", outcome="reached")
+    async with bank.begin() as tx:
+        theirs = await record_contact(tx, MANAGER, about)
+        own = await record_contact(tx, SECONDARY, replace(about, contact_time=CALL.contact_time + timedelta(hours=1)))
+        assert await list_contacts(tx, reading(HEAD), Wanted("c1"), None, 10) == [own, theirs]
+        seen = await list_contacts(tx, reading(SECONDARY), Wanted("c1"), None, 10)
+        got = await get_contact(tx, reading(SECONDARY), "c1", theirs.contact_id)
+    assert seen[0] == own
+    assert seen[1] == got
+    assert (got.made.campaign_id, got.made.outcome, got.actor) == (None, None, "")
+    assert (got.made.channel, got.made.contact_time) == (CALL.channel, CALL.contact_time)

@@ -29,9 +29,11 @@ CREATE TABLE contacts (
     campaign_id text,
     outcome text,
     actor text NOT NULL DEFAULT 'import',
+    branch_id text NOT NULL DEFAULT '',
     create_time timestamptz NOT NULL DEFAULT bank_now(),
     PRIMARY KEY (customer_id, contact_time, contact_id)
 ) PARTITION BY RANGE (contact_time);
+CREATE INDEX contacts_id ON contacts (contact_id);
 CREATE TABLE customers (
     customer_id text PRIMARY KEY,
     generation integer NOT NULL
