@@ -186,8 +186,10 @@ CLEAR_FROM: Mapping[str, Level] = MappingProxyType(
         **dict.fromkeys(_IDENTITY, Level.SECONDARY),
         "id_number": Level.PRIMARY,
         "mobile": Level.PRIMARY,
-        # A legal freeze is told to nobody who need not know; that it may be hidden is told of every customer.
+        # A death or a legal freeze is told to nobody who need not know, and neither is that something changed on the
+        # day when nothing else did; that they may be hidden is told of every customer.
         "state": Level.PRIMARY,
+        "update_time": Level.PRIMARY,
         # A secondary side sees its own row and the primary's branch.
         "owners": Level.PRIMARY,
         "total": Level.PRIMARY,
@@ -195,7 +197,6 @@ CLEAR_FROM: Mapping[str, Level] = MappingProxyType(
         "own": Level.SECONDARY,
         "related_people": Level.SECONDARY,
         "business_date": Level.SECONDARY,
-        "update_time": Level.SECONDARY,
     }
 )
 _MASKED_FROM: Mapping[str, Level] = MappingProxyType(

@@ -6,7 +6,6 @@ from datetime import date, datetime
 
 from policy.visibility import Level, OwnerRow, Scope, Side, Sight, mask_id_number, mask_mobile, masked_fields, sight
 
-FROZEN = "FROZEN"
 ACTIVE = "ACTIVE"
 
 
@@ -169,14 +168,15 @@ def view(root: Root, business: Business, scope: Scope) -> View:
 
 
 def seen_identity(identity: Identity, level: Level) -> Identity:
-    """Masks contact data, and a legal freeze, for who sees them masked only."""
+    """Masks contact data, and what tells a death or a legal freeze, for who sees them masked only."""
     if sight("mobile", level) is Sight.CLEAR:
         return identity
     return replace(
         identity,
         id_number=mask_id_number(identity.id_number) if identity.id_number else None,
         mobile=mask_mobile(identity.mobile) if identity.mobile else None,
-        state=ACTIVE if identity.state == FROZEN else identity.state,
+        state=ACTIVE,
+        update_time=None,
     )
 
 

@@ -1,4 +1,5 @@
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -61,6 +62,15 @@ def test_a_secondary_side_sees_its_row_and_which_branch_leads() -> None:
     assert shown.owners == (Owner("b1", "PRIMARY", None, None), OWNERS[0])
     assert shown.total is None
     assert shown.other_branches == ()
+
+
+@pytest.mark.parametrize("state", ["ACTIVE", "DECEASED", "FROZEN"])
+def test_a_secondary_side_gets_the_same_answer_whatever_the_state(state: str) -> None:
+    root = replace(ROOT, identity=Identity("c1", state=state, update_time=datetime(2026, 1, len(state), tzinfo=UTC)))
+    shown = view(root, Business(), head_of("b2"))
+    assert (shown.identity.state, shown.identity.update_time) == ("ACTIVE", None)
+    assert {"state", "update_time"} <= set(shown.masked_fields)
+    assert view(root, Business(), head_of("b1")).identity == root.identity
 
 
 def test_existence_is_the_id_and_nothing_else() -> None:

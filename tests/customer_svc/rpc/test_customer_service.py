@@ -102,7 +102,8 @@ async def test_related_people_are_shown_with_a_masked_number(asks) -> None:
 async def test_a_secondary_head_sees_his_own_branch_only(asks) -> None:
     wang = await asks(Role.BRANCH_HEAD, "b2").get("wang")
     assert wang.view_level == customer_pb2.VIEW_LEVEL_SECONDARY
-    assert set(wang.masked_fields) == {"id_number", "mobile", "other_branches", "owners", "state", "total"}
+    masked = {"id_number", "mobile", "other_branches", "owners", "state", "total", "update_time"}
+    assert set(wang.masked_fields) == masked
     assert not wang.HasField("total")
     assert not wang.other_branches
     assert (wang.mobile, wang.id_number) == ("138****5678", "110*************34")

@@ -81,7 +81,7 @@ def people(draw, number: int) -> Person:
         "birth_date": draw(optional(DATES)),
         "mobile": draw(optional(["13800000001", "13800000002"])),
         "customer_since_date": draw(optional(DATES)),
-        "state": draw(st.sampled_from(["ACTIVE", "FROZEN"])),
+        "state": draw(st.sampled_from(["ACTIVE", "DECEASED", "FROZEN"])),
     }
     places = draw(st.lists(st.sampled_from(BRANCHES), unique=True, max_size=3))
     figures = {branch: (draw(optional(AMOUNTS)), draw(optional(AMOUNTS))) for branch in places}
@@ -329,6 +329,7 @@ async def check_get(conn: AsyncConnection, oracle: Oracle, person: Person) -> Vi
     assert view.identity.display_name == (person.row["display_name"] if level >= 2 else None)
     assert view.identity.mobile == {4: mobile, 3: mobile, 2: mobile and f"138****{mobile[-4:]}"}.get(level)
     assert view.identity.state == {4: person.row["state"], 3: person.row["state"], 2: "ACTIVE"}.get(level)
+    assert (view.identity.update_time is not None) == (level >= 3)
     visible = [o for o in person.owners if level >= 3 or (level == 2 and (oracle.row_level(o) or o.side == "PRIMARY"))]
     assert {owner.branch_id for owner in view.owners} == {owner.branch_id for owner in visible}
     if view.total:
