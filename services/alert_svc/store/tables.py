@@ -32,8 +32,13 @@ transactions = Table(
     Column("reversed", Boolean, nullable=False),
 )
 
-# Reversals by what they undo: one may arrive before its original.
-reversals = Table("reversals", metadata, Column("reversed_transaction_id", Text, primary_key=True))
+# Reversals by what they undo on their own account: one may arrive before its original.
+reversals = Table(
+    "reversals",
+    metadata,
+    Column("reversed_transaction_id", Text, primary_key=True),
+    Column("account_id", Text, primary_key=True),
+)
 
 alert_rules = Table(
     "alert_rules",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
-from sqlalchemy import select, text, update
+from sqlalchemy import select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -52,6 +52,16 @@ async def lock_holders(tx: AsyncConnection, account_ids: Sequence[str]) -> dict[
     return {row.account_id: Holder(row.customer_id, row.branch_id) for row in rows}
 
 
+async def accounts_of(tx: AsyncConnection, ids: Sequence[str]) -> dict[str, str]:
+    """The accounts of these transactions, as far as they are stored."""
+    if not ids:
+        return {}
+    rows = await tx.execute(
+        select(transactions.c.transaction_id, transactions.c.account_id).where(transactions.c.transaction_id.in_(ids))
+    )
+    return {row.transaction_id: row.account_id for row in rows}
+
+
 async def claim_ids(tx: AsyncConnection, ids: Sequence[str]) -> set[str]:
     """Takes the ids that no transaction had before, and returns them; in the order of ids, so that no two deadlock."""
     fresh = await tx.execute(
@@ -66,18 +76,18 @@ async def claim_ids(tx: AsyncConnection, ids: Sequence[str]) -> set[str]:
 
 async def add(tx: AsyncConnection, taken: Sequence[tuple[Transaction, Holder]]) -> set[Day]:
     """Stores transactions whose ids were claimed, undoes what they reverse, and returns the days that changed."""
-    undone_before = await _undone_before(tx, [transaction.transaction_id for transaction, _ in taken])
+    undone_before = await _undone_before(tx, [transaction for transaction, _ in taken])
     batch = pa.RecordBatch.from_pylist([_row(*one, undone_before) for one in taken], schema=_SCHEMA)
     await copy_into(tx, transactions.name, _SCHEMA.names, [batch])
     days = {Day(row["customer_id"], row["business_date"], Direction(row["direction"])) for row in batch.to_pylist()}
-    undone = {one.reversed_transaction_id for one, _ in taken if one.reversed_transaction_id}
+    undone = {(one.reversed_transaction_id, one.account_id) for one, _ in taken if one.reversed_transaction_id}
     return days | await _undo(tx, undone) if undone else days
 
 
 async def day_figures(tx: AsyncConnection, days: set[Day], least_minor: int) -> list[tuple[DayFigures, bool]]:
-    """Sums up these days for each side that is to be told, where the sum is at least `least_minor` or an alert exists.
+    """Sums up these days for the whole bank and for each branch.
 
-    Not counted: permanent orders and transfers between own accounts (domain.md 6), reversals and what they undid.
+    Left out is where the sum is below `least_minor` and no alert exists. Not counted: permanent orders and transfers between own accounts (domain.md 6), reversals and what they undid.
     The flag says whether an alert exists.
     """
     ordered = sorted(days, key=lambda day: (day.customer_id, day.business_date, day.direction))
@@ -107,20 +117,24 @@ async def day_figures(tx: AsyncConnection, days: set[Day], least_minor: int) -> 
     ]
 
 
-async def _undone_before(tx: AsyncConnection, ids: Sequence[str]) -> set[str]:
+async def _undone_before(tx: AsyncConnection, taken: Sequence[Transaction]) -> set[str]:
+    """Which of these a reversal on the same account undid before they came."""
+    places = [(one.transaction_id, one.account_id) for one in taken]
     found = await tx.execute(
-        select(reversals.c.reversed_transaction_id).where(reversals.c.reversed_transaction_id.in_(ids))
+        select(reversals.c.reversed_transaction_id).where(
+            tuple_(reversals.c.reversed_transaction_id, reversals.c.account_id).in_(places)
+        )
     )
     return set(found.scalars())
 
 
-async def _undo(tx: AsyncConnection, undone: set[str]) -> set[Day]:
-    await tx.execute(
-        upsert(reversals).on_conflict_do_nothing(), [{"reversed_transaction_id": one} for one in sorted(undone)]
-    )
+async def _undo(tx: AsyncConnection, undone: set[tuple[str, str]]) -> set[Day]:
+    """Marks what these reversals undo on their own accounts, whose holders are locked, and returns the days."""
+    rows = [{"reversed_transaction_id": one, "account_id": account_id} for one, account_id in sorted(undone)]
+    await tx.execute(upsert(reversals).on_conflict_do_nothing(), rows)
     changed = await tx.execute(
         update(transactions)
-        .where(transactions.c.transaction_id.in_(undone), ~transactions.c.reversed)
+        .where(tuple_(transactions.c.transaction_id, transactions.c.account_id).in_(undone), ~transactions.c.reversed)
         .values(reversed=True)
         .returning(transactions.c.customer_id, transactions.c.business_date, transactions.c.direction)
     )
@@ -169,31 +183,35 @@ _SCHEMA = pa.schema(
     ]
 )
 
-# The bounds on event_time repeat the business date so that PostgreSQL opens one partition instead of all.
+# The bounds on event_time repeat the business date so that PostgreSQL opens one partition instead of all. Every branch
+# of the day gets its figures, whoever owns it: a branch may become a secondary side later.
 _DAY_FIGURES = text("""
 WITH days AS (
     SELECT * FROM unnest(CAST(:customers AS text[]), CAST(:dates AS date[]), CAST(:directions AS text[]),
                          CAST(:kinds AS text[])) AS day (customer_id, business_date, direction, kind)
-), sides AS (
-    SELECT days.*, '' AS branch_id FROM days
-    UNION ALL
-    SELECT days.*, owners.branch_id FROM days JOIN owners USING (customer_id) WHERE owners.side = 'SECONDARY'
 )
-SELECT sides.customer_id, sides.business_date, sides.kind, sides.branch_id, customers.customer_type,
-       figures.*, alerts.alert_id IS NOT NULL AS alerted
-FROM sides
+SELECT days.customer_id, days.business_date, days.kind, figures.branch_id, customers.customer_type,
+       figures.transaction_count, figures.sum_minor, figures.largest_minor, figures.event_time,
+       alerts.alert_id IS NOT NULL AS alerted
+FROM days
 JOIN customers USING (customer_id)
 CROSS JOIN LATERAL (
-    SELECT count(*) AS transaction_count, coalesce(sum(amount_minor), 0) AS sum_minor,
-           coalesce(max(amount_minor), 0) AS largest_minor, max(event_time) AS event_time
-    FROM transactions
-    WHERE transactions.customer_id = sides.customer_id
-      AND transactions.event_time >= sides.business_date::timestamp AT TIME ZONE 'Asia/Shanghai'
-      AND transactions.event_time < (sides.business_date + 1)::timestamp AT TIME ZONE 'Asia/Shanghai'
-      AND transactions.direction = sides.direction
-      AND (sides.branch_id = '' OR transactions.branch_id = sides.branch_id)
-      AND NOT standing_order AND NOT own_transfer AND NOT reversed AND reversed_transaction_id = ''
+    SELECT coalesce(branch_id, '') AS branch_id, count(*) FILTER (WHERE counts) AS transaction_count,
+           coalesce(sum(amount_minor) FILTER (WHERE counts), 0) AS sum_minor,
+           coalesce(max(amount_minor) FILTER (WHERE counts), 0) AS largest_minor,
+           max(event_time) FILTER (WHERE counts) AS event_time
+    FROM (
+        SELECT branch_id, amount_minor, event_time,
+               NOT (standing_order OR own_transfer OR reversed OR reversed_transaction_id <> '') AS counts
+        FROM transactions
+        WHERE transactions.customer_id = days.customer_id
+          AND transactions.event_time >= days.business_date::timestamp AT TIME ZONE 'Asia/Shanghai'
+          AND transactions.event_time < (days.business_date + 1)::timestamp AT TIME ZONE 'Asia/Shanghai'
+          AND transactions.direction = days.direction
+    ) AS moved
+    GROUP BY GROUPING SETS ((), (branch_id))
 ) AS figures
-LEFT JOIN alerts USING (customer_id, business_date, kind, branch_id)
+LEFT JOIN alerts ON (alerts.customer_id, alerts.business_date, alerts.kind, alerts.branch_id)
+                  = (days.customer_id, days.business_date, days.kind, figures.branch_id)
 WHERE figures.sum_minor >= :least OR alerts.alert_id IS NOT NULL
 """)

@@ -25,10 +25,13 @@ class Ingested:
 
 async def ingest(tx: AsyncConnection, batch: Sequence[Transaction], now: datetime) -> Ingested:
     """Stores what is new of a batch and brings the alerts of its days up to date, all in one transaction."""
-    refused = [rejection for one in batch if (rejection := rejection_of(one, now))]
-    refused_ids = {rejection.transaction_id for rejection in refused}
-    fit = [one for one in batch if one.transaction_id not in refused_ids]
+    judged = [(one, rejection_of(one, now)) for one in batch]
+    fit = [one for one, rejection in judged if rejection is None]
     holders = await transactions.lock_holders(tx, sorted({one.account_id for one in fit}))
+    refused = [rejection for _, rejection in judged if rejection is not None]
+    misplaced = await _misplaced_reversals(tx, fit)
+    refused += [Rejection(one.transaction_id, Reason.FIELD_INVALID, "reversed_transaction") for one in misplaced]
+    fit = [one for one in fit if one not in misplaced]
     known = {one.transaction_id: one for one in reversed(fit) if one.account_id in holders}
     strangers = [
         Rejection(one.transaction_id, Reason.ACCOUNT_UNKNOWN, "account") for one in fit if one.account_id not in holders
@@ -41,6 +44,13 @@ async def ingest(tx: AsyncConnection, batch: Sequence[Transaction], now: datetim
         changed = await _tell(tx, days)
     duplicates = len(fit) - len(strangers) - len(fresh)
     return Ingested(len(fresh), duplicates, (*refused, *strangers), changed)
+
+
+async def _misplaced_reversals(tx: AsyncConnection, fit: Sequence[Transaction]) -> list[Transaction]:
+    """Reversals of what was booked on another account: nobody undoes another customer's transaction."""
+    reversing = [one for one in fit if one.reversed_transaction_id]
+    stored = await transactions.accounts_of(tx, [one.reversed_transaction_id for one in reversing])
+    return [one for one in reversing if stored.get(one.reversed_transaction_id, one.account_id) != one.account_id]
 
 
 async def _tell(tx: AsyncConnection, days: set[transactions.Day]) -> int:

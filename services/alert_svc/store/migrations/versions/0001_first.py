@@ -37,7 +37,11 @@ CREATE TABLE transactions (
     PRIMARY KEY (customer_id, event_time, transaction_id)
 ) PARTITION BY RANGE (event_time);
 CREATE INDEX transactions_id ON transactions (transaction_id);
-CREATE TABLE reversals (reversed_transaction_id text PRIMARY KEY);
+CREATE TABLE reversals (
+    reversed_transaction_id text NOT NULL,
+    account_id text NOT NULL,
+    PRIMARY KEY (reversed_transaction_id, account_id)
+);
 CREATE TABLE alert_rules (
     kind text NOT NULL,
     customer_type text NOT NULL,
