@@ -19,7 +19,7 @@ from chassis import clock, operation_store
 from chassis.errors import Refused
 from chassis.operation_servicer import OperationServicer, to_wire
 from chassis.operation_store import Claim, StoredOperation
-from chassis.refusals import answer_to
+from chassis.refusals import answer_to, request_id_reused
 from chassis.sql.engine import Database
 
 __all__ = ["Handler", "OperationServicer", "Operations", "Run"]
@@ -89,9 +89,15 @@ class Operations:
         self._handlers = dict(handlers)
 
     async def start(self, tx: AsyncConnection, kind: str, request: Message, caller_id: str, request_id: str) -> Any:  # noqa: ANN401 - google.longrunning.Operation, which has no types
-        """Adds an operation that begins after `tx` commits; the same request of the same caller gets the same one."""
+        """Adds an operation that begins after `tx` commits; the same request of the same caller gets the same one.
+
+        Refuses an id under which the caller started something else of this kind.
+        """
         assert kind in self._handlers, f"no handler for {kind}"
-        return to_wire(await operation_store.add(tx, kind, packed(request), caller_id, request_id))
+        stored = await operation_store.add(tx, kind, packed(request), caller_id, request_id)
+        if stored.request != packed(request):
+            raise request_id_reused()
+        return to_wire(stored)
 
     async def work(self) -> None:
         """A job for every instance: does operations, two at a time, one of them at a time by one worker anywhere."""
@@ -197,7 +203,7 @@ def _retrieved(*tasks: "asyncio.Future[Any]") -> None:
 def packed(message: Message) -> bytes:
     """A message with the name of its type."""
     wrapped = AnyMessage()
-    wrapped.Pack(message)
+    wrapped.Pack(message, deterministic=True)
     return wrapped.SerializeToString()
 
 

@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from chassis.errors import CODE_OF, Kind, Refused
+from chassis.errors import CODE_OF, Kind, Refused, invalid_field
 
 CHASSIS_DOMAIN = "banyan"
 # Reasons that mean the same in every service; all others are of the service's own ErrorReason.
@@ -22,6 +22,7 @@ CHASSIS_REASONS = frozenset(
         "OVERLOADED",
         "PAGE_TOKEN_INVALID",
         "PEER_UNAVAILABLE",
+        "REQUEST_ID_REUSED",
         "REQUEST_MALFORMED",
         "ROLE_FORBIDDEN",
         "ROWS_TOO_MANY",
@@ -76,6 +77,11 @@ def late() -> Answer:
 def malformed() -> Refused:
     """Refuses bytes that are no message of the request's type."""
     return Refused(Kind.INVALID, "REQUEST_MALFORMED", "the request cannot be decoded")
+
+
+def request_id_reused() -> Refused:
+    """Refuses a request whose id the caller gave to another request before."""
+    return invalid_field("request_id", "was used for another request; choose a new one", "REQUEST_ID_REUSED")
 
 
 def _answer(code: grpc.StatusCode, message: str, info: ErrorInfo, refused: Refused | None = None) -> Answer:

@@ -1,10 +1,15 @@
 """Same request id, same answer: what each write answered, remembered in the transaction that did it."""
 
+import hashlib
+from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.errors import invalid_field
+from chassis.refusals import request_id_reused
 from chassis.sql.engine import Database
 
 ANSWERS_KEPT = timedelta(days=7)
@@ -12,10 +17,12 @@ _FORGET_BATCH = 10_000
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 _FIND = text(
-    "SELECT response FROM idempotency WHERE request_id = :request_id AND caller = :caller AND method = :method"
+    "SELECT request_hash, response FROM idempotency"
+    " WHERE request_id = :request_id AND caller = :caller AND method = :method"
 )
 _ADD = text(
-    "INSERT INTO idempotency (request_id, caller, method, response) VALUES (:request_id, :caller, :method, :response)"
+    "INSERT INTO idempotency (request_id, caller, method, request_hash, response)"
+    " VALUES (:request_id, :caller, :method, :request_hash, :response)"
 )
 _FORGET = text(
     "DELETE FROM idempotency WHERE (request_id, caller, method) IN (SELECT request_id, caller, method FROM idempotency"
@@ -23,20 +30,42 @@ _FORGET = text(
 )
 
 
-async def answer_given(tx: AsyncConnection, request_id: str, caller: str, method: str) -> bytes | None:
+@dataclass(frozen=True)
+class Asked:
+    """One request: who asked what of which method, under which id; `request` is the message, serialised."""
+
+    request_id: str
+    caller: str
+    method: str
+    request: bytes
+
+    @property
+    def hash(self) -> bytes:
+        """What tells this request from another one with the same id."""
+        return hashlib.sha256(self.request).digest()
+
+
+async def answer_given(tx: AsyncConnection, asked: Asked) -> bytes | None:
     """The answer that this caller's request got before, or None if it is the first.
 
-    Until `tx` ends, another call of the same request waits here: ask before the work, `remember` after it.
+    Until `tx` ends, another call of the same request waits here: ask before the work, `remember` after it. Refuses an
+    id that is no UUID, and one under which the caller asked for something else: its answer is not this request's.
     """
-    await tx.execute(_LOCK, {"key": f"idempotency\n{request_id}\n{caller}\n{method}"})
-    result = await tx.execute(_FIND, {"request_id": request_id, "caller": caller, "method": method})
-    return result.scalar_one_or_none()
+    _check_uuid(asked.request_id)
+    named = {"request_id": asked.request_id, "caller": asked.caller, "method": asked.method}
+    await tx.execute(_LOCK, {"key": f"idempotency\n{asked.request_id}\n{asked.caller}\n{asked.method}"})
+    row = (await tx.execute(_FIND, named)).one_or_none()
+    if row is None:
+        return None
+    if row.request_hash != asked.hash:
+        raise request_id_reused()
+    return row.response
 
 
-async def remember(tx: AsyncConnection, request_id: str, caller: str, method: str, response: bytes) -> None:
+async def remember(tx: AsyncConnection, asked: Asked, response: bytes) -> None:
     """Keeps the answer, to be given again for at least seven days; kept only if `tx` commits."""
-    values = {"request_id": request_id, "caller": caller, "method": method, "response": response}
-    await tx.execute(_ADD, values)
+    named = {"request_id": asked.request_id, "caller": asked.caller, "method": asked.method}
+    await tx.execute(_ADD, {**named, "request_hash": asked.hash, "response": response})
 
 
 async def forget_answers(database: Database, kept: timedelta = ANSWERS_KEPT) -> int:
@@ -48,3 +77,10 @@ async def forget_answers(database: Database, kept: timedelta = ANSWERS_KEPT) -> 
         forgotten += deleted
         if deleted < _FORGET_BATCH:
             return forgotten
+
+
+def _check_uuid(request_id: str) -> None:
+    try:
+        UUID(request_id)
+    except ValueError:
+        raise invalid_field("request_id", "must be a UUID") from None

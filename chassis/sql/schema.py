@@ -34,6 +34,7 @@ CREATE TABLE idempotency (
   request_id text NOT NULL,
   caller text NOT NULL,
   method text NOT NULL,
+  request_hash bytea NOT NULL,
   response bytea NOT NULL,
   create_time timestamptz NOT NULL DEFAULT bank_now(),
   PRIMARY KEY (request_id, caller, method)

@@ -81,6 +81,7 @@ def _idempotency(metadata: MetaData) -> Table:
         _text("request_id"),
         _text("caller"),
         _text("method"),
+        Column("request_hash", LargeBinary, nullable=False),
         Column("response", LargeBinary, nullable=False),
         _time("create_time"),
         PrimaryKeyConstraint("request_id", "caller", "method"),

@@ -93,6 +93,15 @@ async def test_the_same_request_gets_the_same_operation(database):
     assert len({operation.name for operation in started}) == 1
 
 
+async def test_the_id_of_another_request_starts_nothing(database):
+    operations = Operations(database, "test", {"count": count})
+    request_id = str(uuid.uuid4())
+    await start(operations, upto=3, request_id=request_id)
+    with pytest.raises(Refused) as refused:
+        await start(operations, upto=4, request_id=request_id)
+    assert refused.value.reason == "REQUEST_ID_REUSED"
+
+
 async def test_an_operation_whose_start_was_rolled_back_never_was(database):
     operations = Operations(database, "test", {"count": count})
     async with database.alone() as tx:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from typing import Any
-from uuid import UUID
 
 from banyan.assignment.v1 import ownership_pb2, ownership_service_pb2_grpc
 from banyan.assignment.v1 import ownership_service_pb2 as pb
@@ -12,11 +11,10 @@ from google.protobuf.message import Message
 
 from chassis import names, paging, wire
 from chassis.caller import current_caller, current_request_id
-from chassis.errors import invalid_field
 from chassis.feed import Publisher
 from chassis.operations import Operations, Run
 from chassis.sql.engine import Database
-from chassis.sql.idempotency import answer_given, remember
+from chassis.sql.idempotency import Asked, answer_given, remember
 from chassis.streams import Context
 from chassis.wakeups import Wakeups
 from services.assignment_svc.rpc import convert
@@ -84,15 +82,15 @@ class OwnershipServicer(ownership_service_pb2_grpc.OwnershipServiceServicer):
 
     async def AllocateOwnerships(self, request: pb.AllocateOwnershipsRequest, _context: Context) -> Message:
         day = wire.date_from_wire(request.business_date, "business_date")
-        _check_uuid(request.request_id)
         caller = current_caller()
+        asked = Asked(request.request_id, caller.staff_id, ALLOCATE, request.SerializeToString(deterministic=True))
         async with self._database.begin() as tx:
-            given = await answer_given(tx, request.request_id, caller.staff_id, ALLOCATE)
+            given = await answer_given(tx, asked)
             if given is not None:
                 return operations.Operation.FromString(given)
             await check_night(tx, day)
             started = await self._long_work.start(tx, ALLOCATE, request, caller.staff_id, request.request_id)
-            await remember(tx, request.request_id, caller.staff_id, ALLOCATE, started.SerializeToString())
+            await remember(tx, asked, started.SerializeToString())
         return started
 
     async def WatchOwnershipChanges(
@@ -154,10 +152,3 @@ def _place(key: tuple[paging.KeyPart, ...] | None) -> Place:
         str(branch_id),
         int(period_id or 0),
     )
-
-
-def _check_uuid(request_id: str) -> None:
-    try:
-        UUID(request_id)
-    except ValueError:
-        raise invalid_field("request_id", "must be a UUID") from None
