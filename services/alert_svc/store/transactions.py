@@ -87,8 +87,8 @@ async def add(tx: AsyncConnection, taken: Sequence[tuple[Transaction, Holder]]) 
 async def day_figures(tx: AsyncConnection, days: set[Day], least_minor: int) -> list[tuple[DayFigures, bool]]:
     """Sums up these days for the whole bank and for each branch.
 
-    Left out is where the sum is below `least_minor` and no alert exists. Not counted: permanent orders and transfers between own accounts (domain.md 6), reversals and what they undid.
-    The flag says whether an alert exists.
+    Left out is where the sum is below `least_minor` and no alert exists. Permanent orders and transfers between own
+    accounts do not count (domain.md 6), nor do reversals and what they undid. The flag says whether an alert exists.
     """
     ordered = sorted(days, key=lambda day: (day.customer_id, day.business_date, day.direction))
     rows = await tx.execute(
