@@ -9,11 +9,12 @@ from chassis.sql.bulk import default_upsert
 from chassis.sql.upsert import Upsert
 from services.customer_svc.store.tables import customer_branch_figures
 
-# Unknown at one branch makes the average unknown; a balance adds up what is known.
+# Unknown at one branch is unknown for the bank: who has an account there has money there that nobody counted.
 _TOTALS = """
 UPDATE customers AS c SET total_balance_minor = t.balance, total_average_minor = t.average
 FROM (
-  SELECT customer_id, sum(deposit_balance_minor)::bigint AS balance,
+  SELECT customer_id,
+    CASE WHEN NOT bool_or(deposit_balance_minor IS NULL) THEN sum(deposit_balance_minor)::bigint END AS balance,
     CASE WHEN NOT bool_or(deposit_average_minor IS NULL) THEN sum(deposit_average_minor)::bigint END AS average
   FROM customer_branch_figures
   WHERE customer_id IN (SELECT customer_id FROM {staging} WHERE customer_id > :lower AND customer_id <= :upper)

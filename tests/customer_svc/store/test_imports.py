@@ -116,8 +116,10 @@ async def test_sums_by_branch_add_up_to_the_bank(filled) -> None:
     await filled.load("customer_branch_figures", [one, two])
     assert await totals(filled) == (15, 7)
     before = await revs(filled)
-    await filled.load("customer_branch_figures", [one | {"deposit_balance_minor": None, "deposit_average_minor": None}])
-    assert await totals(filled) == (5, None), "an unknown average makes the sum unknown"
+    await filled.load("customer_branch_figures", [one | {"deposit_balance_minor": None}, two])
+    assert await totals(filled) == (None, 7), "an unknown balance makes the sum unknown"
+    await filled.load("customer_branch_figures", [one, two | {"deposit_average_minor": None}])
+    assert await totals(filled) == (15, None), "an unknown average too"
     assert await changed(filled, before) == set()
 
 

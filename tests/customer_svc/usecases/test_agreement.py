@@ -286,10 +286,9 @@ class Oracle:
 
 
 def total(person: Person) -> tuple[int | None, int | None]:
-    balances = [balance for balance, _ in person.figures.values() if balance is not None]
-    averages = [average for _, average in person.figures.values() if average is not None]
-    all_known = averages and len(averages) == len(person.figures)
-    return sum(balances) if balances else None, sum(averages) if all_known else None
+    balances, averages = ([figures[which] for figures in person.figures.values()] for which in (0, 1))
+    balance, average = (None if not a or None in a else sum(filter(None, a)) for a in (balances, averages))
+    return balance, average
 
 
 def reading(viewer: Viewer) -> Reading:
