@@ -19,6 +19,10 @@ T = TypeVar("T")
 
 # Deadlock and serialisation failure: PostgreSQL rolled back one of several who were all right.
 _REPEATABLE = frozenset({"40P01", "40001"})
+# The server stops, crashed or starts (57P0x), has no connection left (53300), or the one there was broke (08xxx).
+_UNREACHABLE = ("57P0", "53300", "08")
+# What the database's client raises: through SQLAlchemy, and by itself where it is used directly (COPY).
+_DRIVER_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _ATTEMPTS_MAX = 3
 _POOL_WAIT_SECONDS = 5.0
 _CONNECT_SECONDS = 5.0
@@ -27,7 +31,8 @@ _CONNECT_SECONDS = 5.0
 class Database:
     """A service's database: a pool of `pool` connections and at most `overflow` more for a burst.
 
-    Refuses with UNAVAILABLE when no connection is to be had, so that callers may try another instance.
+    Refuses with UNAVAILABLE when no connection is to be had, and when one is lost at work, so that callers may try
+    again: whether a commit that was under way took place is then unknown, which is why writes carry a request id.
     """
 
     def __init__(
@@ -129,6 +134,19 @@ def sqlstate(error: BaseException) -> str:
     return str(getattr(origin, "sqlstate", None) or "")
 
 
+def _is_lost(error: Exception) -> bool:
+    """Says whether there is no connection, or no longer, so that the statement is not to blame."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    if isinstance(error, asyncpg.InterfaceError):
+        return "connection is closed" in str(error)
+    return sqlstate(error).startswith(_UNREACHABLE)
+
+
+def _unreachable() -> Refused:
+    return Refused(Kind.UNAVAILABLE, "DATABASE_UNREACHABLE", "the database cannot be reached")
+
+
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401 - SQLAlchemy's own
     """Makes the pool replace a connection that the server has closed, at no cost for the others."""
     if connection.driver_connection.is_closed():
@@ -164,10 +182,16 @@ async def _connected(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
             await connection.start()
         except PoolTimeoutError as error:
             raise Refused(Kind.UNAVAILABLE, "DATABASE_BUSY", "all connections to the database are in use") from error
-        except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
-            raise Refused(Kind.UNAVAILABLE, "DATABASE_UNREACHABLE", "the database cannot be reached") from error
+        except (OSError, TimeoutError, *_DRIVER_ERRORS) as error:
+            if isinstance(error, _DRIVER_ERRORS) and not _is_lost(error):
+                raise
+            raise _unreachable() from error
         try:
             check_cancelled()
             yield connection
+        except (ConnectionError, *_DRIVER_ERRORS) as error:
+            if isinstance(error, _DRIVER_ERRORS) and not _is_lost(error):
+                raise
+            raise _unreachable() from error
         finally:
             await connection.close()

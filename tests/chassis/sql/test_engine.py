@@ -124,6 +124,92 @@ async def test_connections_that_the_server_closed_fail_no_later_call(database):
     assert await asyncio.gather(*(values(database) for _ in range(10))) == [[0, 0]] * 10
 
 
+async def terminate(database, statement):
+    """Makes the server close the connection that runs a statement, once it does."""
+    async with database.alone() as connection:
+        for _ in range(100):
+            ended = await connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE :statement"
+                ),
+                {"statement": statement},
+            )
+            if ended.all():
+                return
+            await connection.rollback()
+            await asyncio.sleep(0.05)
+    pytest.fail(f"nobody runs {statement}")
+
+
+async def read_long(database):
+    async with database.read() as connection:
+        await connection.execute(text("SELECT pg_sleep(30)"))
+
+
+async def write_long(database):
+    async with database.begin() as tx:
+        await tx.execute(text("UPDATE pair SET value = 9"))
+        await tx.execute(text("SELECT pg_sleep(30)"))
+
+
+async def write_long_repeatedly(database):
+    async def work(tx):
+        await tx.execute(text("UPDATE pair SET value = 9"))
+        await tx.execute(text("SELECT pg_sleep(30)"))
+
+    await database.repeat(work)
+
+
+async def read_long_by_the_driver(database):
+    async with database.alone() as connection:
+        raw = await connection.get_raw_connection()
+        await raw.driver_connection.execute("SELECT pg_sleep(30)")
+
+
+@pytest.mark.parametrize("work", [read_long, write_long, write_long_repeatedly, read_long_by_the_driver])
+async def test_a_server_that_stops_during_a_statement_is_unavailable(database, work):
+    running = asyncio.create_task(work(database))
+    await terminate(database, "SELECT pg_sleep(30)")
+    with pytest.raises(Refused) as refused:
+        await running
+    assert (refused.value.kind, refused.value.reason) == (Kind.UNAVAILABLE, "DATABASE_UNREACHABLE")
+    assert await values(database) == [0, 0]
+
+
+async def test_a_server_that_stops_during_the_commit_is_unavailable(database):
+    async with database.begin() as tx:
+        await tx.execute(
+            text(
+                "CREATE OR REPLACE FUNCTION sleep_long() RETURNS trigger LANGUAGE plpgsql AS"
+                " 'BEGIN PERFORM pg_sleep(30); RETURN NULL; END'"
+            )
+        )
+        await tx.execute(
+            text(
+                "CREATE CONSTRAINT TRIGGER slow AFTER UPDATE ON pair DEFERRABLE INITIALLY DEFERRED"
+                " FOR EACH ROW EXECUTE FUNCTION sleep_long()"
+            )
+        )
+
+    async def commit_long():
+        async with database.begin() as tx:
+            await tx.execute(text("UPDATE pair SET value = 9"))
+
+    running = asyncio.create_task(commit_long())
+    await terminate(database, "COMMIT%")
+    with pytest.raises(Refused) as refused:
+        await running
+    assert (refused.value.kind, refused.value.reason) == (Kind.UNAVAILABLE, "DATABASE_UNREACHABLE")
+
+
+async def test_a_statement_that_fails_by_itself_is_told_as_it_is(database):
+    with pytest.raises(DBAPIError) as raised:
+        async with database.read() as connection:
+            await connection.execute(text("SELECT 1 / 0"))
+    assert sqlstate(raised.value) == "22012"
+
+
 async def test_a_cancellation_that_a_library_swallowed_is_raised_after_all():
     async def swallow():
         with _cancellation_kept(), contextlib.suppress(asyncio.CancelledError):
