@@ -1,13 +1,15 @@
-"""Makes what the processes of a deployment prove themselves with: `python -m deploy.identities FOLDER`.
+"""Makes what the processes of a deployment prove themselves with: `python -m deploy.identities FOLDER [DONE_FILE]`.
 
 FOLDER/authority/ is for this program only: all signing keys and the certificate authority. FOLDER/<application>/ is
 what that application gets to see: `keys/` (everybody's public keys, its own private ones, `paging.key`) and `tls/`
 (certificate.pem, key.pem, ca.pem). Run again, it makes what is missing or nearly over: keys are published 10 minutes
-before anybody signs with them, so a run once a day rotates without a restart.
+before anybody signs with them, so a run once a day rotates without a restart. With DONE_FILE it stays, does so daily,
+and touches that file each time that all went well.
 """
 
-import shutil
+import signal
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -18,14 +20,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from chassis import clock, paging
+from chassis.files import write_once
 from chassis.tokens import make_key
 
 SERVICES = ("alert_svc", "assignment_svc", "campaign_svc", "customer_svc")
 SIGNERS = (*SERVICES, "cli")
 APPLICATIONS = (*SIGNERS, "gateway")
+DAY_SECONDS = 86_400.0
 KEY_LIFE = timedelta(days=30)
 # A token lives 15 minutes and a session a day; an old key is kept far longer than either.
 KEY_KEPT = timedelta(days=60)
+# However late a run comes: by then everybody signs with the newer key, and what the old one signed has expired.
+SUCCESSOR_AGE = timedelta(days=1)
 CERTIFICATE_LIFE = timedelta(days=90)
 AUTHORITY_LIFE = timedelta(days=3650)
 RENEW_BEFORE = timedelta(days=30)
@@ -34,8 +40,23 @@ Authority = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
 
 def main(arguments: Sequence[str]) -> None:
-    [folder] = arguments
-    make_identities(Path(folder), clock.now())
+    match [Path(argument) for argument in arguments]:
+        case [folder]:
+            make_identities(folder, clock.now())
+        case [folder, done]:
+            _make_daily(folder, done)
+        case _:
+            sys.exit(__doc__)
+
+
+def _make_daily(folder: Path, done: Path) -> None:
+    """Never returns. An error ends it: whoever supervises the process starts it anew."""
+    # The first process of a container gets no signal that it does not ask for.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    while True:
+        make_identities(folder, clock.now())
+        done.touch()
+        time.sleep(DAY_SECONDS)
 
 
 def make_identities(folder: Path, at: datetime) -> None:
@@ -54,12 +75,15 @@ def _rotate(kept: Path, application: str, at: datetime) -> None:
     """Adds a key when the newest grows old, and forgets those that no living token was signed with."""
     public = kept / "public" / application
     created = {path: _created(path) for path in public.glob("*.pem")}
-    if not created or at - max(created.values()) >= KEY_LIFE:
+    newest = max(created.values(), default=None)
+    if newest is None or at - newest >= KEY_LIFE:
         make_key(kept, application, at)
-    for path, time in created.items():
-        if at - time >= KEY_KEPT:
+    for path, create_time in created.items():
+        succeeded = any(other > create_time and at - other >= SUCCESSOR_AGE for other in created.values())
+        if succeeded and at - create_time >= KEY_KEPT:
+            # The private key first, as it is made: nobody signs with what others do not know.
+            (kept / "private" / application / path.name).unlink(missing_ok=True)
             path.unlink()
-            (kept / "private" / application / path.name).unlink()
 
 
 def _created(path: Path) -> datetime:
@@ -69,15 +93,23 @@ def _created(path: Path) -> datetime:
 
 def _share_keys(kept: Path, keys: Path, application: str) -> None:
     """Gives an application all public keys and its own private ones; what is forgotten goes there too."""
-    for part in (Path("public"), Path("private") / application):
-        source = kept / part
-        if not source.exists():  # the gateway signs nothing
-            continue
-        shutil.copytree(source, keys / part, dirs_exist_ok=True)
-        for copy in (keys / part).rglob("*.pem"):
-            if not (source / copy.relative_to(keys / part)).exists():
-                copy.unlink()
-    shutil.copy2(kept / "paging.key", keys / "paging.key")
+    for owner in SIGNERS:
+        _share(kept / "public" / owner, keys / "public" / owner, kept / "public" / owner, 0o644)
+    if application in SIGNERS:
+        private = Path("private") / application
+        _share(kept / private, keys / private, kept / "public" / application, 0o600)
+        if not (keys / "paging.key").exists():
+            write_once(keys / "paging.key", (kept / "paging.key").read_bytes(), 0o600)
+
+
+def _share(source: Path, target: Path, published: Path, mode: int) -> None:
+    """Makes the keys of `target` those of `source` that are published; what is there already is not written again."""
+    wanted = {path.name for path in published.glob("*.pem")}
+    present = {path.name for path in target.glob("*.pem")}
+    for name in wanted - present:
+        write_once(target / name, (source / name).read_bytes(), mode)
+    for name in present - wanted:
+        (target / name).unlink()
 
 
 def _authority(kept: Path, at: datetime) -> Authority:

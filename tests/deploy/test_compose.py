@@ -4,6 +4,7 @@ No container runs here: what only Docker can tell is listed in docs/operations.m
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from gateway.settings import GatewaySettings
 ROOT = Path(__file__).parents[2]
 OURS = ("alert", "assignment", "campaign", "customer")
 # Jobs that end.
-ONE_SHOT = {"batch", "identities", *(f"{name}-migrate" for name in OURS)}
+ONE_SHOT = {"batch", *(f"{name}-migrate" for name in OURS)}
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,32 @@ def test_everything_that_stays_up_is_watched(containers):
 def test_postgres_is_healthy_only_when_others_can_reach_it(containers):
     # The image's temporary server, which makes the databases, listens at the unix socket only.
     assert containers["postgres"]["healthcheck"]["test"][1:4] == ["pg_isready", "--host", "127.0.0.1"]
+
+
+def test_who_needs_an_identity_waits_for_it_and_sees_only_its_own(containers):
+    for name in (*OURS, "gateway"):
+        [volume] = containers[name]["volumes"]
+        assert volume["read_only"], name
+        assert volume["volume"]["subpath"] == ("gateway" if name == "gateway" else f"{name}_svc")
+    for name in OURS:
+        assert containers[name]["depends_on"]["identities"] == {"condition": "service_healthy"}, name
+
+
+def test_identities_that_were_not_looked_after_for_a_day_are_unhealthy(containers, tmp_path):
+    kind, command = containers["identities"]["healthcheck"]["test"]
+    done = tmp_path / "done"
+    assert (kind, containers["identities"]["command"][-1]) == ("CMD-SHELL", "/tmp/done")
+
+    def check():
+        told = ["sh", "-c", command.replace("/tmp/done", str(done))]
+        return subprocess.run(told, stderr=subprocess.DEVNULL, check=False).returncode
+
+    assert check() == 1
+    done.touch()
+    assert check() == 0
+    long_ago = done.stat().st_mtime - 26 * 3600
+    os.utime(done, (long_ago, long_ago))
+    assert check() == 1
 
 
 def test_java_s_heaps_fit_in_the_container(containers):

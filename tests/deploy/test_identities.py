@@ -1,5 +1,8 @@
 """Keys and certificates as a deployment gets them."""
 
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -29,7 +32,10 @@ def test_each_application_gets_its_own_private_keys_and_everybody_s_public_ones(
         keys = folder / application / "keys"
         assert [each.name for each in keys.glob("private/*")] == ([] if application == "gateway" else [application])
         assert len(list(keys.glob("public/*/*.pem"))) == len(SERVICES) + 1
-        assert (keys / "paging.key").read_bytes() == (folder / "authority" / "paging.key").read_bytes()
+        if application == "gateway":  # it signs nothing and gives no pages
+            assert not (keys / "paging.key").exists()
+        else:
+            assert (keys / "paging.key").read_bytes() == (folder / "authority" / "paging.key").read_bytes()
         assert (folder / application / "tls" / "key.pem").stat().st_mode & 0o077 == 0
 
 
@@ -51,9 +57,12 @@ def test_certificates_carry_the_name_that_callers_check(folder):
 
 
 def test_a_second_run_changes_nothing(folder):
-    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    def files():
+        return {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()}
+
+    before = files()
     make_identities(folder, START + timedelta(days=1))
-    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+    assert files() == before  # not even written again: others read them at any time
 
 
 def test_what_grows_old_is_replaced_while_the_old_still_counts(folder):
@@ -68,3 +77,42 @@ def test_what_grows_old_is_replaced_while_the_old_still_counts(folder):
     assert len(list(folder.glob("alert_svc/keys/public/cli/*.pem"))) == 2
     with pytest.raises(Refused):
         Verifier(KeyRing(folder / "alert_svc" / "keys"), lambda _: False).verify(old, at)
+
+
+@pytest.mark.parametrize("late", [timedelta(days=61), timedelta(days=400)])
+def test_a_late_run_locks_nobody_out(folder, late):
+    at = START + late
+    before = Signer(KeyRing(folder / "cli" / "keys"), "cli").service_token(at)
+    make_identities(folder, at)
+    verifier = Verifier(KeyRing(folder / "alert_svc" / "keys"), lambda _: False)
+    # The new key rests for 10 minutes: until then there is only the old one to sign with.
+    soon = at + timedelta(minutes=5)
+    for token in (before, Signer(KeyRing(folder / "cli" / "keys"), "cli").service_token(soon)):
+        assert verifier.verify(token, soon)
+    make_identities(folder, at + timedelta(hours=23))
+    assert len(list(folder.glob("*/keys/public/cli/*.pem"))) == 2 * len(APPLICATIONS)
+    make_identities(folder, at + timedelta(days=1))
+    assert len(list(folder.glob("*/keys/public/cli/*.pem"))) == len(APPLICATIONS)
+    assert [path.name for path in folder.glob("cli/keys/private/cli/*")] == [
+        path.name for path in folder.glob("authority/public/cli/*")
+    ]
+
+
+def test_nobody_signs_with_a_key_that_was_never_published(folder):
+    # As a run leaves it that is ended between the two halves of a pair.
+    orphan = folder / "authority" / "private" / "cli" / f"cli-{int(START.timestamp()) + 60}.pem"
+    orphan.write_bytes(next(orphan.parent.iterdir()).read_bytes())
+    make_identities(folder, START + timedelta(days=1))
+    assert not (folder / "cli" / "keys" / "private" / "cli" / orphan.name).exists()
+
+
+def test_it_stays_and_says_when_it_was_done(tmp_path):
+    done = tmp_path / "done"
+    with subprocess.Popen([sys.executable, "-m", "deploy.identities", tmp_path / "identities", done]) as process:
+        while not done.exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        assert certificate(tmp_path / "identities", "gateway")
+        assert process.poll() is None
+        process.terminate()
+    assert process.returncode == 0
