@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Date, bindparam, text
+from sqlalchemy import BigInteger, Date, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.assignment_svc.domain.ownership import Policy
@@ -39,6 +39,17 @@ WHERE (t.branch_id, t.successor_id, t.successor_branch_id)
   IS DISTINCT FROM (excluded.branch_id, excluded.successor_id, excluded.successor_branch_id)
 """  # noqa: S608 - our own words
 ).bindparams(bindparam("day", type_=Date))
+
+# A lock on a bigint stands there in two halves.
+_HOLDS_LOCK = text(
+    """
+SELECT EXISTS (
+  SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() AND objsubid = 1
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND classid::bigint = :high AND objid::bigint = :low
+)
+"""
+).bindparams(bindparam("high", type_=BigInteger), bindparam("low", type_=BigInteger))
 
 _ADD_ALL = text("INSERT INTO allocation_candidate SELECT DISTINCT customer_id FROM branch_facts ORDER BY customer_id")
 _ADD_DUE = text(
@@ -182,6 +193,13 @@ async def candidate_count(tx: AsyncConnection) -> int:
 async def try_lock(connection: AsyncConnection) -> bool:
     """Takes the lock of allocation for the session, if nobody has it."""
     return (await connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": ALLOCATION_LOCK})).scalar_one()
+
+
+async def holds_lock(tx: AsyncConnection) -> bool:
+    """Says whether it is this very session that has the lock of allocation."""
+    return (
+        await tx.execute(_HOLDS_LOCK, {"high": ALLOCATION_LOCK >> 32, "low": ALLOCATION_LOCK & 0xFFFFFFFF})
+    ).scalar_one()
 
 
 async def batches(tx: AsyncConnection, size: int) -> list[tuple[str, str]]:

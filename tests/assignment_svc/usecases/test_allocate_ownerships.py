@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import text
 
-from chassis.errors import Refused
+from chassis.errors import Kind, Refused
 from chassis.sql.engine import Database
 from services.assignment_svc.store import allocation
 from services.assignment_svc.usecases import allocate_ownerships as module
@@ -95,6 +95,35 @@ async def test_a_run_that_broke_off_is_completed_by_the_next(database: Database)
     assert report.counts.changed_rows == 10 - len(begun)
     whole = await rows(database)
     assert set(begun) <= set(whole)
+    assert await last_night(database) == NIGHT
+
+
+async def test_a_night_whose_session_ended_under_it_does_not_count_and_is_completed_by_the_next(
+    database: Database,
+) -> None:
+    """What a crash of the server does: sessions end, and the list of whom to look at, which is not logged, is empty."""
+
+    async def crashes(done: int, _total: int) -> bool:
+        if done:
+            async with database.begin() as tx:
+                ended = await tx.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks"
+                        " WHERE locktype = 'advisory' AND objid = :low"
+                    ),
+                    {"low": allocation.ALLOCATION_LOCK & 0xFFFFFFFF},
+                )
+                ended.all()
+                await tx.execute(text("TRUNCATE allocation_candidate"))
+        return True
+
+    with pytest.raises(Refused) as caught:
+        await allocate_ownerships(database, NIGHT, crashes)
+    assert (caught.value.kind, caught.value.reason) == (Kind.UNAVAILABLE, "DATABASE_UNREACHABLE")
+    assert await last_night(database) is None
+    begun = await rows(database)
+    assert len(begun) < 10
+    assert (await run(database)).counts.changed_rows == 10 - len(begun)
     assert await last_night(database) == NIGHT
 
 
