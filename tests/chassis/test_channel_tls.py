@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
@@ -57,19 +58,34 @@ async def served(tls: Tls | None) -> AsyncGenerator[int]:
 
 
 async def call(port: int, tls: Tls | None, home: Home) -> bytes:
-    """Calls assignment_svc; each time another service of it, since gRPC keeps its xDS client per target for a while."""
-    number = next(_numbers)
-    service = f"banyan.assignment.v1.Tls{number}Service"
-    socket = home.root / f"tls-{number}.sock"
+    """Calls assignment_svc; each time another service of it, since gRPC keeps its xDS client per target for a while.
+
+    It may keep where xDS is, too, as long as a client of an earlier test lives: hence the socket of those tests.
+    """
+    service = f"banyan.assignment.v1.Tls{next(_numbers)}Service"
+    socket = home.root / "net" / "xds.sock"
+    socket.parent.mkdir(exist_ok=True)
     xds = XdsServer(cast("Discovery", Knowing(Provider(service, "127.0.0.1", port))), socket, tls=tls)
     await xds.start()
     channels = Channels(socket, lambda: "token", tls)
     channels.open([service])
     try:
-        return await channels.channel(service).unary_unary(f"/{service}/Get")(b"")
+        return await _answer(channels.channel(service), service)
     finally:
         await channels.close()
         await xds.stop()
+
+
+async def _answer(channel: grpc.aio.Channel, service: str) -> bytes:
+    """Calls again while gRPC is still on its way to xDS; what is wrong with a certificate is told at once."""
+    for _ in range(40):
+        try:
+            return await channel.unary_unary(f"/{service}/Get")(b"")
+        except grpc.aio.AioRpcError as error:
+            if "xDS channel for server" not in str(error.details()):
+                raise
+            await asyncio.sleep(0.25)
+    raise TimeoutError("gRPC did not reach the xDS server")
 
 
 async def test_both_sides_show_who_they_are(authority: Callable[[str], Any], session_home: Home):
