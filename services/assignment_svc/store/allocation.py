@@ -1,11 +1,16 @@
 """Allocation of all customers: whom to look at, in which batches, and how far the nights are."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import BigInteger, Date, bindparam, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.errors import Kind, Refused
+from chassis.sql.engine import begun
 from services.assignment_svc.domain.ownership import Policy
 from services.assignment_svc.store.allocation_sql import ALLOCATE
 
@@ -195,7 +200,30 @@ async def try_lock(connection: AsyncConnection) -> bool:
     return (await connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": ALLOCATION_LOCK})).scalar_one()
 
 
-async def holds_lock(tx: AsyncConnection) -> bool:
+@asynccontextmanager
+async def outlived(lock: AsyncConnection) -> AsyncGenerator[AsyncConnection]:
+    """A transaction of the very session that took the lock, which tells that PostgreSQL never restarted since.
+
+    A crash empties the list of whom to look at and takes back the last commits of the batches, and neither shows in
+    new connections. Its own commit waits for the disk, and so makes those of the batches last.
+    """
+    try:
+        async with begun(lock) as tx:
+            if not await _holds_lock(tx):
+                raise _lost()
+            yield tx
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise _lost() from error
+
+
+def _lost() -> Refused:
+    message = "the database ended the session of this night: run the night again"
+    return Refused(Kind.UNAVAILABLE, "DATABASE_UNREACHABLE", message)
+
+
+async def _holds_lock(tx: AsyncConnection) -> bool:
     """Says whether it is this very session that has the lock of allocation."""
     return (
         await tx.execute(_HOLDS_LOCK, {"high": ALLOCATION_LOCK >> 32, "low": ALLOCATION_LOCK & 0xFFFFFFFF})

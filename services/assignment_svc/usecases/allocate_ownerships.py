@@ -6,10 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.errors import Kind, Refused
 from chassis.sql.engine import Database, begun
 from services.assignment_svc.domain.ownership import Policy
 from services.assignment_svc.store import allocation
@@ -51,7 +49,7 @@ async def allocate_ownerships(database: Database, day: date, tell: Progress, *, 
             total = await allocation.candidate_count(tx)
         run = _Run(database, day, policy, total, tell)
         counts = await run.all_of(ranges)
-        async with _outlived(lock) as tx:
+        async with allocation.outlived(lock) as tx:
             await check_night(tx, day)
             if not run.stopped:
                 await allocation.finish_run(tx, day, policy, seen_rev)
@@ -106,29 +104,6 @@ async def _only_run(database: Database) -> AsyncGenerator[AsyncConnection]:
         while not await _locked(connection):  # noqa: ASYNC110 - who unlocks may be another process
             await asyncio.sleep(_LOCK_ASK_SECONDS)
         yield connection
-
-
-@asynccontextmanager
-async def _outlived(lock: AsyncConnection) -> AsyncGenerator[AsyncConnection]:
-    """A transaction of the very session that took the lock, which tells that PostgreSQL never restarted since.
-
-    A crash empties the list of whom to look at and takes back the last commits of the batches, and neither shows in
-    new connections. Its own commit waits for the disk, and so makes those of the batches last.
-    """
-    try:
-        async with begun(lock) as tx:
-            if not await allocation.holds_lock(tx):
-                raise _lost()
-            yield tx
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-        raise _lost() from error
-
-
-def _lost() -> Refused:
-    message = "the database ended the session of this night: run the night again"
-    return Refused(Kind.UNAVAILABLE, "DATABASE_UNREACHABLE", message)
 
 
 async def _locked(connection: AsyncConnection) -> bool:
