@@ -1,7 +1,6 @@
 """The servicer of AlertService."""
 
 from collections.abc import AsyncIterator
-from functools import partial
 
 from banyan.alert.v1 import alert_pb2, alert_service_pb2_grpc
 from banyan.alert.v1 import alert_service_pb2 as pb
@@ -13,13 +12,15 @@ from chassis.sql.engine import Database
 from chassis.streams import Context
 from services.alert_svc.rpc import convert
 from services.alert_svc.rpc.transaction_service import ALERTS
-from services.alert_svc.usecases.alerts import Watch, changed_alerts, get_alert, list_alerts, scope
+from services.alert_svc.store import alerts
+from services.alert_svc.usecases.alerts import Watch, get_alert, list_alerts
 
 
 class AlertServicer(alert_service_pb2_grpc.AlertServiceServicer):
     def __init__(self, database: Database, wakeups: Wakeups, paging_secret: bytes, currency: str) -> None:
         self._database = database
-        self._wakeups = wakeups
+        # One for all watchers: who waits at the same place shares a poll.
+        self._changes = Publisher(database, ALERTS, alerts.changed_page, wakeups)
         self._paging_secret = paging_secret
         self._currency = currency
 
@@ -47,12 +48,14 @@ class AlertServicer(alert_service_pb2_grpc.AlertServiceServicer):
     async def WatchAlerts(
         self, request: pb.WatchAlertsRequest, _context: Context
     ) -> AsyncIterator[pb.WatchAlertsResponse]:
-        reading = convert.reading_of(current_caller(), "WatchAlerts")
-        async with self._database.read() as tx:
-            watch = Watch(reading, await scope(tx, reading.viewer))
-        publisher = Publisher(self._database, ALERTS, partial(changed_alerts, watch), self._wakeups)
-        async for page in publisher.watch(request.resume_token or await publisher.now()):
-            yield pb.WatchAlertsResponse(
-                alerts=[convert.alert_to_wire(alert, self._currency) for alert in page.items],
-                resume_token=page.resume_token,
-            )
+        watch = Watch(self._database, convert.reading_of(current_caller(), "WatchAlerts"))
+        first = True
+        async for page in self._changes.watch(request.resume_token or await self._changes.now()):
+            shown = await watch.shown(page.items)
+            # The first message and heartbeats go out empty too; what concerns others is passed over in silence.
+            if shown or first or not page.items:
+                first = False
+                yield pb.WatchAlertsResponse(
+                    alerts=[convert.alert_to_wire(alert, self._currency) for alert in shown],
+                    resume_token=page.resume_token,
+                )

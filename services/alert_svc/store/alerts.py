@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, false, or_, select, tex
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.alert_svc.domain.alerts import WHOLE_BANK, AlertKey, DayFigures, Kind, Rule, State
-from services.alert_svc.domain.viewing import Grant, Scope
+from services.alert_svc.domain.viewing import Grant, OwnerRow, Scope
 from services.alert_svc.store.tables import alert_rules, alerts, owners
 
 
@@ -30,6 +30,11 @@ class Alert:
     event_time: datetime
     create_time: datetime
     update_time: datetime
+
+    @property
+    def owner(self) -> OwnerRow:
+        """The row of ownership that it goes to."""
+        return OwnerRow(self.branch_id, "PRIMARY" if self.key.branch_id == WHOLE_BANK else "SECONDARY", self.manager_id)
 
 
 @dataclass(frozen=True)
@@ -116,33 +121,39 @@ async def page(
     return [_alert(row) for row in rows]
 
 
-async def changed_page(
-    tx: AsyncConnection, rev: int, alert_id: str, limit: int, *, scope: Scope
-) -> list[tuple[int, str, Alert]]:
-    """The viewer's alerts in the order of their change, beginning after a place; nothing that may still grow a gap."""
+async def changed_page(tx: AsyncConnection, rev: int, alert_id: str, limit: int) -> list[tuple[int, str, Alert | None]]:
+    """Everybody's alerts in the order of their change, beginning after a place; nothing that may still grow a gap.
+
+    An alert that goes to nobody now, since its branch no longer owns the customer, is None: it only moves the place.
+    """
     rows = await tx.execute(
-        _seen_by(scope)
+        select(alerts, owners.c.branch_id.label("owner_branch_id"), owners.c.manager_id)
+        .outerjoin(owners, _ROW_OF_SIDE)
         .where(text("(alerts.rev, alerts.alert_id) > (CAST(CAST(:rev AS text) AS xid8), :alert_id)"))
         .where(text("alerts.rev < pg_snapshot_xmin(pg_current_snapshot())"))
         .order_by(alerts.c.rev, alerts.c.alert_id)
         .limit(limit),
         {"rev": str(rev), "alert_id": alert_id},
     )
-    return [(int(row.rev), row.alert_id, _alert(row)) for row in rows]
+    return [(int(row.rev), row.alert_id, _alert(row) if row.owner_branch_id else None) for row in rows]
+
+
+# The row of ownership that an alert goes to: the primary side is told about the whole bank, a secondary side only about
+# its own branch (domain.md 7).
+_ROW_OF_SIDE = and_(
+    owners.c.customer_id == alerts.c.customer_id,
+    or_(
+        and_(owners.c.side == "PRIMARY", alerts.c.branch_id == WHOLE_BANK),
+        and_(owners.c.side == "SECONDARY", alerts.c.branch_id == owners.c.branch_id),
+    ),
+)
 
 
 def _seen_by(scope: Scope) -> Select[Any]:
-    """Alerts with the row of ownership that they go to, as far as the viewer's scope opens that row.
-
-    The primary side is told about the whole bank, a secondary side only about its own branch (domain.md 7).
-    """
-    side = or_(
-        and_(owners.c.side == "PRIMARY", alerts.c.branch_id == WHOLE_BANK),
-        and_(owners.c.side == "SECONDARY", alerts.c.branch_id == owners.c.branch_id),
-    )
+    """Alerts with the row of ownership that they go to, as far as the viewer's scope opens that row."""
     return (
         select(alerts, owners.c.branch_id.label("owner_branch_id"), owners.c.manager_id)
-        .join(owners, and_(owners.c.customer_id == alerts.c.customer_id, side))
+        .join(owners, _ROW_OF_SIDE)
         .where(true() if scope.everyone else or_(false(), *map(_opens, scope.grants)))
     )
 

@@ -1,15 +1,20 @@
 """Tells a viewer his alerts, those of customers that his side owns now, and notes that he read them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis import clock
 from chassis.errors import not_found
-from policy.visibility import Scope, Viewer, scope_of
+from chassis.sql.engine import Database
+from policy.visibility import Level, Scope, Viewer, scope_of
 from services.alert_svc.domain.viewing import Reading
 from services.alert_svc.store import alerts, followed, reads
 from services.alert_svc.store.alerts import Alert, Wanted
+
+# Branches hardly ever move in the tree; a watch would else ask for each message.
+SCOPE_SECONDS = 5.0
 
 
 async def scope(tx: AsyncConnection, viewer: Viewer) -> Scope:
@@ -35,18 +40,30 @@ async def list_alerts(
     return found
 
 
-@dataclass(frozen=True)
 class Watch:
-    """Who watches, and whom he could see when he began."""
+    """One viewer who watches: whom he may be told about, looked up anew every few seconds."""
 
-    reading: Reading
-    scope: Scope
+    def __init__(self, database: Database, reading: Reading) -> None:
+        self._database = database
+        self._reading = reading
+        self._scope = Scope("")
+        self._scope_until = 0.0
 
+    async def shown(self, changed: Sequence[Alert | None]) -> list[Alert]:
+        """What of these he is told now; it is noted that he was."""
+        if not changed:
+            return []
+        scope = await self._current_scope()
+        told = [alert for alert in changed if alert is not None and scope.level([alert.owner]) >= Level.SECONDARY]
+        if told:
+            async with self._database.read() as tx:
+                await reads.remember(tx, self._reading, {alert.key.customer_id for alert in told})
+        return told
 
-async def changed_alerts(
-    watch: Watch, tx: AsyncConnection, rev: int, alert_id: str, limit: int
-) -> list[tuple[int, str, Alert]]:
-    """The viewer's alerts in the order of their change, beginning after a place."""
-    found = await alerts.changed_page(tx, rev, alert_id, limit, scope=watch.scope)
-    await reads.remember(tx, watch.reading, {alert.key.customer_id for _, _, alert in found})
-    return found
+    async def _current_scope(self) -> Scope:
+        now = clock.monotonic_seconds()
+        if now >= self._scope_until:
+            async with self._database.read() as tx:
+                self._scope = await scope(tx, self._reading.viewer)
+            self._scope_until = now + SCOPE_SECONDS
+        return self._scope

@@ -1,5 +1,6 @@
 """AlertService and TransactionService over the wire, behind the whole chain."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -192,6 +193,27 @@ async def test_a_watch_brings_what_is_raised_and_resumes_without_gap_or_duplicat
     missed = await resumed.read()
     assert [one.business_date.day for one in missed.alerts] == [29]
     resumed.cancel()
+
+
+async def test_many_who_watch_at_once_are_each_told_what_is_theirs(
+    channel: grpc.aio.Channel, signed_in: SignedIn
+) -> None:
+    stub = alert_service_pb2_grpc.AlertServiceStub(channel)
+    watching = [
+        stub.WatchAlerts(
+            alert_service_pb2.WatchAlertsRequest(),
+            metadata=signed_in.staff(Role.BRANCH_HEAD, branch_id=("b1", "b3")[number % 2]),
+            timeout=30,
+        )
+        for number in range(200)
+    ]
+    for first in await asyncio.gather(*(watch.read() for watch in watching)):
+        assert list(first.alerts) == []
+    await ingest(channel, signed_in, [outflow(1, "a1"), outflow(2, "a3")])
+    told = await asyncio.gather(*(watch.read() for watch in watching))
+    assert [[one.customer for one in message.alerts] for message in told] == [["customers/c1"], ["customers/c2"]] * 100
+    for watch in watching:
+        watch.cancel()
 
 
 async def test_staff_may_not_send_transactions_and_tellers_see_no_alerts(
