@@ -17,6 +17,8 @@ from chassis import health as health_service
 from chassis import ports, telemetry
 from chassis.call import Chain, Limits
 from chassis.caller import PUBLIC, Role
+from chassis.certificates import server_credentials
+from chassis.channel import tls_of
 from chassis.health import Health
 from chassis.interceptors import govern
 from chassis.jobs import Job, Jobs
@@ -160,14 +162,9 @@ class _Handlers:
 
 
 def _tls_port(server: grpc.aio.Server, settings: ServiceSettings) -> Callable[[str], int]:
-    certificate, key, authority = settings.tls_certificate, settings.tls_key, settings.tls_ca
-    together = "tls_certificate, tls_key and tls_ca go together"
-    assert certificate is not None, together
-    assert key is not None, together
-    assert authority is not None, together
-    credentials = grpc.ssl_server_credentials(
-        [(key.read_bytes(), certificate.read_bytes())], authority.read_bytes(), require_client_auth=True
-    )
+    tls = tls_of(settings)
+    assert tls is not None
+    credentials = server_credentials(tls)
     return lambda address: server.add_secure_port(address, credentials)
 
 
