@@ -14,7 +14,7 @@ from typer.main import get_group
 
 from cli import run, status
 from cli.screen import Screen, fail
-from devstack.bank import Format, Source
+from devstack.bank import CUSTOMERS, Format, Source
 from devstack.home import Home, HomeInUse
 from devstack.process import StartFailed
 from devstack.system import Options, System
@@ -74,7 +74,9 @@ def run_system(  # noqa: PLR0913 - a command has as many options as its users ne
     ] = None,
     business_date: DateOption = None,
     instances: Annotated[int, typer.Option(min=1, max=10, help="How many instances of each service.")] = 1,
-    customers: Annotated[int, typer.Option(min=100, help="How many customers the demo bank has.")] = 20_000,
+    customers: Annotated[
+        int | None, typer.Option(min=100, help=f"How many customers the demo bank has; {CUSTOMERS} if absent.")
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return when it is ready, and leave it running.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -90,7 +92,8 @@ def run_system(  # noqa: PLR0913 - a command has as many options as its users ne
         run.foreground(Home(home), source, Options(port=port, instances=instances), _publish, Screen(as_json))
         return
     arguments = ["--home", str(home.resolve()), "--port", str(port), "--format", chosen]
-    arguments += ["--instances", str(instances), "--customers", str(customers)]
+    arguments += ["--instances", str(instances)]
+    arguments += ["--customers", str(customers)] if customers else []
     arguments += ["--data", str(data_folder.resolve())] if data_folder else []
     arguments += ["--date", day.isoformat()] if day else []
     run.background(Home(home), arguments, Screen(as_json))

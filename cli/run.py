@@ -118,8 +118,8 @@ def _start(
     held = bank.choose(system.home, source)
     url = system.start(options, held.currency)
     if not held.loaded:
-        system.tell(f"loading the bank ({source.format})")
-        held = bank.load(system.home, source, publish)
+        system.tell(f"loading the bank ({held.format})")
+        held = bank.load(system.home, held.source, publish)
     system.tell_ready(url)
     return url, held
 

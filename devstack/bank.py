@@ -13,6 +13,8 @@ from devstack.home import Home, write_whole
 
 Row = Mapping[str, str | None]
 
+CUSTOMERS = 20_000
+SEED = 1
 STAFF_SECRET = "staff_password"  # noqa: S105 - the name of a file, not a password
 
 
@@ -30,13 +32,13 @@ class OtherBank(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """Which bank to load."""
+    """Which bank to load; None where the user did not say."""
 
     format: Format = Format.DEMO
     data: Path | None = None
     business_date: date | None = None
-    customers: int = 20_000
-    seed: int = 1
+    customers: int | None = None
+    seed: int | None = None
 
     @property
     def currency(self) -> str:
@@ -61,9 +63,26 @@ class Bank:
     data: str
     asked_date: str
     currency: str
+    customers: int = 0
+    """How many were made up; 0 of a bank that was not, as is its seed."""
+    seed: int = 0
+    begun: bool = False
+    """Part of it may be stored: from then on no other bank has a place here."""
     loaded: bool = False
     business_date: str = ""
     sign_ins: tuple[SignIn, ...] = ()
+
+    @property
+    def source(self) -> Source:
+        """Where it comes from."""
+        made_up = self.format == Format.DEMO
+        return Source(
+            Format(self.format),
+            Path(self.data) if self.data else None,
+            date.fromisoformat(self.asked_date) if self.asked_date else None,
+            self.customers if made_up else None,
+            self.seed if made_up else None,
+        )
 
 
 _BANK = TypeAdapter(Bank)
@@ -72,32 +91,56 @@ _BANK = TypeAdapter(Bank)
 def choose(home: Home, source: Source) -> Bank:
     """Remembers at the first start which bank the home holds; later, refuses a source that says otherwise.
 
+    Later is once a load has begun: one that was killed left part of its bank, which only the same bank completes.
     A later start that names no data means: as it is.
     """
     found = read(home)
-    data = str(source.data.resolve()) if source.data else ""
-    asked_date = source.business_date.isoformat() if source.business_date else ""
-    if found is None or not found.loaded:
-        bank = Bank(source.format, data, asked_date, source.currency)
-        _write(home, bank)
-        return bank
-    if (data and (source.format, data) != (found.format, found.data)) or (
-        asked_date and asked_date != found.asked_date
+    asked = _asked(source)
+    if found is None or not (found.begun or found.loaded):
+        _write(home, asked)
+        return asked
+    if (
+        (source.data and (asked.format, asked.data) != (found.format, found.data))
+        or (source.business_date and asked.asked_date != found.asked_date)
+        or (source.customers is not None and asked.customers != found.customers)
+        or (source.seed is not None and asked.seed != found.seed)
     ):
-        holds = " ".join(
-            filter(None, (found.format, found.data, found.business_date and f"as of {found.business_date}"))
-        )
-        raise OtherBank(f"{home.root} holds another bank ({holds}): choose another --home, or remove this one")
+        raise OtherBank(f"{home.root} holds another bank ({_told(found)}): choose another --home, or remove this one")
     return found
+
+
+def _asked(source: Source) -> Bank:
+    made_up = source.format is Format.DEMO
+    return Bank(
+        source.format,
+        str(source.data.resolve()) if source.data else "",
+        source.business_date.isoformat() if source.business_date else "",
+        source.currency,
+        _made_up(source)[0] if made_up else 0,
+        _made_up(source)[1] if made_up else 0,
+    )
+
+
+def _made_up(source: Source) -> tuple[int, int]:
+    """How many customers to make up, and from which seed."""
+    return source.customers or CUSTOMERS, SEED if source.seed is None else source.seed
+
+
+def _told(found: Bank) -> str:
+    made_up = f"of {found.customers} customers" if found.customers else ""
+    day = found.business_date or found.asked_date
+    partly = "" if found.loaded else "loaded in part"
+    return " ".join(filter(None, (found.format, found.data, made_up, day and f"as of {day}", partly)))
 
 
 def load(home: Home, source: Source, publish: Callable[[Path, date | None], None]) -> Bank:
     """Converts or generates the feed, hands it to `publish`, and remembers that it is done."""
     password = home.secret(STAFF_SECRET)
     folder, business_date = _feed(home, source, PasswordHasher().hash(password))
-    publish(folder, business_date)
     bank = read(home)
     assert bank is not None, "the bank is chosen before it is loaded"
+    _write(home, replace(bank, begun=True))
+    publish(folder, business_date)
     generated = source.format is not Format.FEED
     bank = replace(
         bank,
@@ -127,8 +170,8 @@ def _feed(home: Home, source: Source, password_hash: str) -> tuple[Path, date | 
 
     folder = home.root / "feed"
     if source.format is Format.DEMO:
-        day = demo.generate(folder, customers=source.customers, seed=source.seed, password_hash=password_hash)
-        return folder, day
+        customers, seed = _made_up(source)
+        return folder, demo.generate(folder, customers=customers, seed=seed, password_hash=password_hash)
     assert source.data is not None, f"the format {source.format} needs data"
     if source.format is Format.FEED:
         return source.data, source.business_date

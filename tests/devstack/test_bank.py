@@ -45,6 +45,34 @@ def test_a_bank_whose_load_failed_is_loaded_at_the_next_start(home: Home, feed: 
     assert not bank.choose(home, feed).loaded
 
 
+def test_a_load_that_was_cut_off_lets_no_other_bank_in(home: Home, feed: Source, tmp_path: Path):
+    def killed(_folder: Path, _day: date | None) -> None:
+        raise KeyboardInterrupt
+
+    bank.choose(home, feed)
+    with pytest.raises(KeyboardInterrupt):
+        bank.load(home, feed, killed)
+    with pytest.raises(OtherBank, match="loaded in part"):
+        bank.choose(home, replace(feed, data=tmp_path.parent))
+    as_it_is = bank.choose(home, Source())
+    assert (as_it_is.loaded, as_it_is.source) == (False, feed)
+
+
+def test_a_bank_of_which_nothing_was_stored_gives_way_to_another(home: Home, feed: Source):
+    bank.choose(home, DEMO)
+    assert bank.choose(home, feed).format == "feed"
+
+
+def test_a_demo_bank_of_another_size_or_seed_is_another_bank(home: Home):
+    bank.choose(home, DEMO)
+    bank.load(home, DEMO, Published())
+    with pytest.raises(OtherBank, match="demo of 200 customers"):
+        bank.choose(home, replace(DEMO, customers=300))
+    with pytest.raises(OtherBank):
+        bank.choose(home, replace(DEMO, seed=2))
+    assert bank.choose(home, DEMO).customers == bank.choose(home, Source()).customers == 200
+
+
 def test_a_home_keeps_to_its_bank(home: Home, feed: Source):
     bank.choose(home, feed)
     bank.load(home, feed, Published())
