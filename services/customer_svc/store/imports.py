@@ -1,13 +1,14 @@
 """The tables of the feed that customer_svc takes (docs/feed.md)."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import pyarrow as pa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sql.bulk import BulkTable, RowError, default_upsert, unknown_references
 from services.customer_svc.store import tables
-from services.customer_svc.store.upserts import business_upsert, customers_upsert, figures_upsert
+from services.customer_svc.store.upserts import business_upsert, customers_upsert, figures_finish, figures_upsert
 
 
 def _text(name: str, codes: str = "", *, required: bool = False) -> pa.Field:
@@ -114,6 +115,11 @@ async def _known_people(tx: AsyncConnection, staging: str) -> list[RowError]:
     ]
 
 
+async def _finish_figures(tx: AsyncConnection, staging: str, business_date: date) -> None:
+    del business_date
+    await figures_finish(tx, staging)
+
+
 def bulk_tables() -> Sequence[BulkTable]:
     """Every table that ImportRows takes here."""
     account_told, loan_told = ("customer_id", "branch_id"), ("customer_id", "close_date", "state")
@@ -134,5 +140,5 @@ def bulk_tables() -> Sequence[BulkTable]:
         BulkTable("loans", LOANS, ("loan_id",), loans, _known_customers),
         BulkTable("cards", CARDS, ("card_id",), cards, _known_customers),
         BulkTable("holdings", HOLDINGS, holding_key, holdings, _known_customers),
-        BulkTable("customer_branch_figures", FIGURES, figure_key, figures, _known_customers),
+        BulkTable("customer_branch_figures", FIGURES, figure_key, figures, _known_customers, finish=_finish_figures),
     )

@@ -10,19 +10,32 @@ from chassis.sql.upsert import Upsert
 from services.customer_svc.store.tables import customer_branch_figures
 
 # Unknown at one branch is unknown for the bank: who has an account there has money there that nobody counted.
+# Staging holds all branches of a customer, and nothing of one who has no account left. Each side of a join is bounded:
+# a batch would read the whole of it otherwise.
 _TOTALS = """
 UPDATE customers AS c SET total_balance_minor = t.balance, total_average_minor = t.average
 FROM (
   SELECT customer_id,
-    CASE WHEN NOT bool_or(deposit_balance_minor IS NULL) THEN sum(deposit_balance_minor)::bigint END AS balance,
-    CASE WHEN NOT bool_or(deposit_average_minor IS NULL) THEN sum(deposit_average_minor)::bigint END AS average
-  FROM customer_branch_figures
-  WHERE customer_id IN (SELECT customer_id FROM {staging} WHERE customer_id > :lower AND customer_id <= :upper)
+    CASE WHEN NOT bool_or(s.deposit_balance_minor IS NULL) THEN sum(s.deposit_balance_minor)::bigint END AS balance,
+    CASE WHEN NOT bool_or(s.deposit_average_minor IS NULL) THEN sum(s.deposit_average_minor)::bigint END AS average
+  FROM customers LEFT JOIN (
+    SELECT * FROM {staging} WHERE customer_id > :lower AND customer_id <= :upper
+  ) AS s USING (customer_id)
+  WHERE customer_id > :lower AND customer_id <= :upper
   GROUP BY customer_id ORDER BY customer_id
 ) AS t
 WHERE c.customer_id = t.customer_id
   AND (c.total_balance_minor, c.total_average_minor) IS DISTINCT FROM (t.balance, t.average)
 """
+_VANISHED = """
+DELETE FROM customer_branch_figures AS f WHERE customer_id > :lower AND customer_id <= :upper
+  AND NOT EXISTS (
+    SELECT FROM {staging} AS s WHERE s.customer_id = f.customer_id AND s.branch_id = f.branch_id
+      AND s.customer_id > :lower AND s.customer_id <= :upper
+  )
+"""
+# Behind every id: ids are of letters, digits and "_.:-", and are ordered by code point.
+_LAST = "~"
 
 
 def customers_upsert(target: Table, key: str, columns: Sequence[str]) -> Upsert:
@@ -55,15 +68,31 @@ touched AS (
 
 
 def figures_upsert(columns: Sequence[str]) -> Upsert:
-    """Upserts sums by branch, and then adds them up on the customers, by which lists are ordered."""
+    """Makes the sums by branch those of staging, and then adds them up on the customers, by which lists are ordered.
+
+    An import brings the whole table: a customer's money at a branch that is not told any more would be counted twice,
+    there and where it went. With each batch also goes what staging lacks among its ids, so that no total is wrong in
+    between; `figures_finish` sees to the ids behind the last batch.
+    """
     write = default_upsert(customer_branch_figures, ("customer_id", "branch_id"), columns)
 
     async def upsert(tx: AsyncConnection, staging: str, lower: str, upper: str) -> tuple[int, int]:
         counts = await write(tx, staging, lower, upper)
-        await tx.execute(text(_TOTALS.replace("{staging}", staging)), {"lower": lower, "upper": upper})
+        await _settle(tx, staging, lower, upper)
         return counts
 
     return upsert
+
+
+async def figures_finish(tx: AsyncConnection, staging: str) -> None:
+    """Deletes the sums of customers behind the last one of staging, and empties their totals."""
+    last = text(f"SELECT coalesce(max(customer_id), '') FROM {staging}")  # noqa: S608 -- our own name
+    await _settle(tx, staging, (await tx.execute(last)).scalar_one(), _LAST)
+
+
+async def _settle(tx: AsyncConnection, staging: str, lower: str, upper: str) -> None:
+    for statement in (_VANISHED, _TOTALS):
+        await tx.execute(text(statement.replace("{staging}", staging)), {"lower": lower, "upper": upper})
 
 
 _COUNTS = "SELECT count(*) FILTER (WHERE before IS NULL), count(*) FILTER (WHERE before IS NOT NULL) FROM written"

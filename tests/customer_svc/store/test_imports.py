@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from chassis.errors import Refused
+from chassis.sql import bulk
 
 KNOWN = [{"customer_id": "c1", "display_name": "王一"}, {"customer_id": "c2", "display_name": "王二"}]
 
@@ -18,10 +19,10 @@ async def changed(bank, before: dict[str, int]) -> set[str]:
     return {customer_id for customer_id, rev in (await revs(bank)).items() if rev != before.get(customer_id)}
 
 
-async def totals(bank) -> tuple[int | None, int | None]:
-    query = "SELECT total_balance_minor, total_average_minor FROM customers WHERE customer_id = 'c1'"
+async def totals(bank, customer_id: str = "c1") -> tuple[int | None, int | None]:
+    query = "SELECT total_balance_minor, total_average_minor FROM customers WHERE customer_id = :id"
     async with bank.database.read() as conn:
-        row = (await conn.execute(text(query))).one()
+        row = (await conn.execute(text(query), {"id": customer_id})).one()
         return row[0], row[1]
 
 
@@ -121,6 +122,24 @@ async def test_sums_by_branch_add_up_to_the_bank(filled) -> None:
     await filled.load("customer_branch_figures", [one, two | {"deposit_average_minor": None}])
     assert await totals(filled) == (15, None), "an unknown average too"
     assert await changed(filled, before) == set()
+
+
+@pytest.mark.parametrize("last", ["c2", "c9"], ids=["within the ids that are told", "behind them"])
+@pytest.mark.parametrize("keys_per_commit", [1, 20_000])
+async def test_a_branch_that_is_told_no_more_counts_no_more(filled, monkeypatch, last, keys_per_commit) -> None:
+    monkeypatch.setattr(bulk, "KEYS_PER_COMMIT", keys_per_commit)
+    await filled.load("customers", [{"customer_id": "c9"}])
+    one = {"customer_id": "c1", "branch_id": "b1", "deposit_balance_minor": 10, "deposit_average_minor": 3}
+    others = [one | {"customer_id": other} for other in ("c2", "c9")]
+    await filled.load("customer_branch_figures", [one, *others])
+    stays = [other for other in others if other["customer_id"] != last]
+    moved = one | {"branch_id": "b2"}
+    await filled.load("customer_branch_figures", [moved, *stays], date(2026, 7, 1))
+    assert await totals(filled) == (10, 3), "what moved to another branch is there once"
+    assert await totals(filled, last) == (None, None), "who has no account has no balance"
+    async with filled.database.read() as conn:
+        rows = await conn.execute(text("SELECT customer_id, branch_id FROM customer_branch_figures ORDER BY 1, 2"))
+        assert [tuple(row) for row in rows] == [("c1", "b2"), (stays[0]["customer_id"], "b1")]
 
 
 @pytest.mark.parametrize(
