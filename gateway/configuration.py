@@ -22,6 +22,7 @@ INNER_SOCKET = "inner.sock"
 WWW = "www"
 KEYS_SERVICE = "banyan.assignment.v1.SessionService"
 FOLDERS = ("/app", "/docs")
+ROOT = "/"
 DOCUMENT = "/openapi.json"
 FILE_THREADS: Config = {"thread_pool": {"thread_count": 1}}
 CONTENT_TYPES = {
@@ -117,6 +118,8 @@ def _routes(rpcs: list[Rpc], www: Path) -> list[Config]:
 
 def _files(www: Path) -> list[Config]:
     redirects: list[Config] = [{"match": {"path": path}, "redirect": {"path_redirect": f"{path}/"}} for path in FOLDERS]
+    # Who opens the bare address sees what there is.
+    redirects.append({"match": {"path": ROOT}, "redirect": {"path_redirect": "/docs/", "response_code": "FOUND"}})
     # The file server takes folders only, and this file lies in no folder of its own.
     document = {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.file_server.v3.FileServerConfig",
@@ -212,7 +215,8 @@ def _provider(issuer: str) -> Config:
 def _rules(rpcs: list[Rpc], issuers: tuple[str, ...]) -> list[Config]:
     """Public paths first: the first rule that matches decides."""
     folders: list[Config] = [{"match": {"path_separated_prefix": path}} for path in FOLDERS]
-    public: list[Config] = [{"match": {"path": DOCUMENT}}, *folders]
+    files: list[Config] = [{"match": {"path": path}} for path in (ROOT, DOCUMENT)]
+    public = [*files, *folders]
     for rpc in rpcs:
         if rpc.grpc_path in PUBLIC_RPCS:
             verb = [{"name": ":method", "string_match": {"exact": rpc.http.verb.upper()}}]

@@ -6,7 +6,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from gateway.configuration import render
+from chassis import clock
+from deploy.identities import make_identities
+from gateway.configuration import render, write_secrets
 from gateway.envoy import program
 from gateway.openapi import PUBLIC_RPCS
 from gateway.settings import GatewaySettings
@@ -32,6 +34,20 @@ def test_envoy_finds_the_configuration_valid(settings, protos, tmp_path):
     file.write_text(render(settings, protos))
     checked = subprocess.run([program(), "--mode", "validate", "-c", file], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
+
+
+def test_envoy_finds_certificates_by_secrets_that_name_them(tmp_path, protos):
+    make_identities(tmp_path, clock.now())
+    own = tmp_path / "gateway" / "tls"
+    pair = {"tls_certificate": own / "certificate.pem", "tls_key": own / "key.pem"}
+    settings = GatewaySettings(home=tmp_path / "home", **pair)
+    write_secrets(settings)
+    file = tmp_path / "envoy.yaml"
+    file.write_text(render(settings, protos))
+    checked = subprocess.run([program(), "--mode", "validate", "-c", file], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    with pytest.raises(FileNotFoundError):
+        write_secrets(GatewaySettings(home=tmp_path / "home", tls_certificate=own / "x", tls_key=own / "key.pem"))
 
 
 def test_filters_stand_in_the_order_of_the_design(rendered):
@@ -74,7 +90,7 @@ def test_nothing_but_signing_in_the_keys_and_files_is_public(rendered):
     assert all("requires" not in rule for rule in public)
     matches = [rule["match"].get("path") or rule["match"]["path_separated_prefix"] for rule in public]
     rest = ["/v1/sessions", "/v1/sessions:refresh", "/v1/jwks"]
-    assert sorted(matches) == sorted([*PUBLIC_RPCS, *rest, "/app", "/docs", "/openapi.json"])
+    assert sorted(matches) == sorted([*PUBLIC_RPCS, *rest, "/", "/app", "/docs", "/openapi.json"])
 
 
 def test_settings_reach_envoy(rendered):

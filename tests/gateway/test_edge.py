@@ -67,7 +67,6 @@ def test_a_service_s_refusal_keeps_its_details(edge):
     ("method", "path", "body", "refusal"),
     [
         pytest.param("GET", "/v1/nothing", None, (404, 5, "there is nothing at this path"), id="unknown path"),
-        pytest.param("GET", "/", None, (404, 5, "there is nothing at this path"), id="root"),
         pytest.param("GET", "/docs/none", None, (404, 5, "there is nothing at this path"), id="unknown file"),
         pytest.param("GET", "/docsindex.html", None, (404, 5, "there is nothing at this path"), id="beside a folder"),
         pytest.param("DELETE", "/v1/customers/1", None, (405, 12, "does not take this method"), id="wrong method"),
@@ -230,3 +229,8 @@ def test_a_service_without_instances_is_unavailable_and_the_gateway_not_ready(ed
     wait_until(lambda: edge.ask("GET", "/v1/products").status == 200)
     health = edge.without_token().ask("GET", "/healthz")
     assert (health.status, health.json["code"]) == (200, 0)
+
+
+def test_the_bare_address_leads_to_the_api_browser(edge):
+    answer = edge.without_token().ask("GET", "/")
+    assert (answer.status, answer.headers["location"].endswith("/docs/")) == (302, True)
