@@ -130,7 +130,13 @@ def show_status(*, home: HomeOption = Path(".banyan"), as_json: JsonOption = Fal
 def providers(
     *,
     home: HomeOption = Path(".banyan"),
-    zookeeper: Annotated[str, typer.Option(help="ZooKeeper's `host:port,…`; the home's own if absent.")] = "",
+    zookeeper: Annotated[
+        str, typer.Option(envvar="BANYAN_ZOOKEEPER", help="ZooKeeper's `host:port,…`; the home's own if absent.")
+    ] = "",
+    zookeeper_auth: Annotated[
+        str,
+        typer.Option(envvar="BANYAN_ZOOKEEPER_AUTH", help="Its `user:password`; everybody sees those of a command."),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Shows what is registered in ZooKeeper."""
@@ -138,7 +144,7 @@ def providers(
     if not hosts:
         fail(f"nothing runs with the home {home}; name ZooKeeper by --zookeeper", NOT_RUNNING_EXIT_CODE)
     try:
-        found = status.providers(hosts)
+        found = status.providers(hosts, zookeeper_auth)
     except status.NoZooKeeper as error:
         fail(str(error))
     screen = Screen(as_json)

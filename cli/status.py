@@ -7,7 +7,7 @@ from datetime import datetime
 
 import psutil
 from kazoo.client import KazooClient
-from kazoo.exceptions import NoNodeError
+from kazoo.exceptions import KazooException, NoAuthError, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -60,7 +60,7 @@ class Status:
 
 
 class NoZooKeeper(Exception):
-    """ZooKeeper cannot be reached."""
+    """ZooKeeper cannot be reached, or does not let us in."""
 
 
 def read(home: Home) -> Status:
@@ -80,15 +80,19 @@ def read(home: Home) -> Status:
     )
 
 
-def providers(hosts: str) -> list[Provider]:
-    """What is registered in ZooKeeper, read from it and not from anybody's memory."""
-    client = KazooClient(hosts=hosts, timeout=ANSWER_SECONDS)
+def providers(hosts: str, auth: str = "") -> list[Provider]:
+    """What is registered in ZooKeeper, read from it and not from anybody's memory; `auth` is `user:password`."""
+    client = KazooClient(hosts=hosts, timeout=ANSWER_SECONDS, auth_data=[("digest", auth)] if auth else None)
     try:
         client.start(timeout=ANSWER_SECONDS)
         interfaces = _children(client, "/dubbo")
         names = [name for interface in interfaces for name in _children(client, providers_path(interface))]
     except KazooTimeoutError:
         raise NoZooKeeper(f"ZooKeeper does not answer at {hosts}") from None
+    except NoAuthError:
+        raise NoZooKeeper(f"ZooKeeper at {hosts} wants other credentials: set BANYAN_ZOOKEEPER_AUTH") from None
+    except KazooException as error:
+        raise NoZooKeeper(f"ZooKeeper at {hosts} broke off: {error!r}") from error
     finally:
         client.stop()
         client.close()

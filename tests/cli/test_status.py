@@ -1,11 +1,13 @@
 import http.server
 import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from kazoo.client import KazooClient
+from kazoo.security import CREATOR_ALL_ACL
 
 from chassis.provider import Provider, node_name, providers_path
 from cli import status
@@ -72,6 +74,33 @@ def test_providers_are_read_from_zookeeper(zookeeper_server):
     assert (row["host"], row["port"], row["application"], row["weight"]) == ("127.0.0.1", 50051, "customer_svc", 7)
     assert status.table([provider])[0]["address"] == "127.0.0.1:50051"
     assert status.table([replace(provider, disabled=True)])[0]["weight"] == "off"
+
+
+def test_providers_that_belong_to_their_creator_are_read_with_its_credentials(zookeeper_server):
+    hosts, auth = zookeeper_server.hosts, "banyan:secret"
+    provider = Provider("banyan.customer.v1.CustomerService", "127.0.0.1", 50051, "customer_svc")
+    client = KazooClient(hosts=hosts, auth_data=[("digest", auth)], default_acl=CREATOR_ALL_ACL)
+    client.start()
+    client.create(f"{providers_path(provider.interface)}/{node_name(provider)}", makepath=True)
+    client.stop()
+    client.close()
+    [found] = status.providers(hosts, auth)
+    assert found.interface == provider.interface
+    for wrong in ("", "banyan:wrong"):
+        with pytest.raises(status.NoZooKeeper, match="BANYAN_ZOOKEEPER_AUTH"):
+            status.providers(hosts, wrong)
+
+
+def test_the_command_takes_zookeeper_and_its_credentials_from_the_environment(command, zookeeper_server, tmp_path):
+    environment = {**os.environ, "BANYAN_ZOOKEEPER": zookeeper_server.hosts, "BANYAN_ZOOKEEPER_AUTH": "banyan:secret"}
+    told = subprocess.run(
+        [*command, "providers", "--json", "--home", str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (told.returncode, told.stdout.strip()) == (0, "[]"), told.stderr
 
 
 def test_a_zookeeper_that_does_not_answer_is_named(home: Home):
