@@ -142,7 +142,7 @@ def _welcome(screen: Screen, url: str, held: Bank, seconds: float) -> None:
         return
     as_of = f" as of {held.business_date}" if held.business_date else ""
     screen.say(f"\nBanyan is ready after {seconds:.0f} s, with the bank '{held.format}'{as_of}.")
-    screen.say(f"  workbench and API   {url}\n  API browser         {url}/docs/\n")
+    screen.say(f"  API           {url}\n  API browser   {url}/docs/\n")
     screen.table("Sign in as", sign_ins)
 
 
