@@ -163,6 +163,15 @@ async def set_facts_date(tx: AsyncConnection, day: date | None) -> None:
     )
 
 
+async def withdraw_facts(tx: AsyncConnection) -> date | None:
+    """Says that facts are being replaced, once no batch reads them any more; returns the last night.
+
+    From then until they are complete, no night is begun or ends.
+    """
+    withdrawn = await tx.execute(text("UPDATE allocation_day SET facts_date = NULL RETURNING business_date"))
+    return withdrawn.scalar_one()
+
+
 async def start_run(tx: AsyncConnection, day: date, before: Progress, policy: Policy) -> int:
     """Lists whom the run must look at and returns the rev up to which it sees every change.
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.caller import Role
 from chassis.sql.bulk import BulkTable, RowError, unknown_references
 from services.assignment_svc.domain.organisation import circles
-from services.assignment_svc.store import allocation, org
+from services.assignment_svc.store import org
 from services.assignment_svc.store.upserts import upsert_branches, upsert_facts, upsert_staff
 
 BRANCH_FACTS = "branch_facts"
@@ -132,8 +132,8 @@ async def _check_staff(tx: AsyncConnection, staging: str) -> list[RowError]:
 
 
 async def _check_facts(tx: AsyncConnection, staging: str) -> list[RowError]:
-    """Branches exist, and what is live says what it is. If all is well the facts that were there count no more."""
-    found = [
+    """Branches exist, and what is live says what it is."""
+    return [
         *await unknown_references(tx, staging, "branch_id", "branch", "branch_id"),
         *await _broken(tx, staging, "loan_id", "is required while a loan is live", "loan_live AND loan_id IS NULL"),
         *await _broken(
@@ -152,9 +152,6 @@ async def _check_facts(tx: AsyncConnection, staging: str) -> list[RowError]:
             "card_live AND card_first_open_date IS NULL",
         ),
     ]
-    if not found:
-        await allocation.set_facts_date(tx, None)
-    return found
 
 
 async def _broken(  # noqa: PLR0913, PLR0917 - a condition with all that its error tells

@@ -1,6 +1,7 @@
 """From staging into the service's tables: rows equal to the stored ones are only read."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 from sqlalchemy import Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -83,6 +84,18 @@ _FACTS = _statement(
 )
 
 
+# What was live on the last night, or the day before if there was none since, and is told no more: its business moved.
+_END_MISSING = """
+UPDATE branch_facts f SET loan_live = false, loan_id = NULL, loan_outstanding_minor = NULL,
+  loan_first_disburse_date = NULL, loan_officer_id = NULL, card_live = false, card_id = NULL, card_limit_minor = NULL,
+  card_first_open_date = NULL, card_manager_id = NULL, deposit_live = false, deposit_sum_minor = 0,
+  last_live_date = least((SELECT business_date FROM allocation_day), CAST(:day AS date) - 1),
+  rev = (SELECT pg_current_xact_id())
+WHERE (loan_live OR card_live OR deposit_live)
+  AND NOT EXISTS (SELECT FROM {staging} s WHERE s.customer_id = f.customer_id AND s.branch_id = f.branch_id)
+"""
+
+
 async def upsert_branches(tx: AsyncConnection, staging: str, lower: str, upper: str) -> tuple[int, int]:
     return await _run(tx, _BRANCHES, staging, lower, upper)
 
@@ -93,6 +106,16 @@ async def upsert_staff(tx: AsyncConnection, staging: str, lower: str, upper: str
 
 async def upsert_facts(tx: AsyncConnection, staging: str, lower: str, upper: str) -> tuple[int, int]:
     return await _run(tx, _FACTS, staging, lower, upper)
+
+
+async def end_missing_facts(tx: AsyncConnection, staging: str, day: date) -> None:
+    """Ends what is live where the whole facts of `day` tell nothing any more, so that the next night looks there.
+
+    The rows stay, for the run-off; a loan that moved away leaves no grace behind.
+    """
+    # Whoever sends the wrong tables makes this large: it shall not spill to disk at once.
+    await tx.execute(text("SELECT set_config('work_mem', '96MB', true)"))
+    await tx.execute(text(_END_MISSING.replace("{staging}", staging)), {"day": day})
 
 
 async def _run(tx: AsyncConnection, template: str, staging: str, lower: str, upper: str) -> tuple[int, int]:

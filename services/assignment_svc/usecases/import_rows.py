@@ -1,21 +1,29 @@
 """Takes tables of the feed, and keeps count of whose facts are there."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sql.bulk import BulkCounts, BulkImport
 from chassis.sql.engine import Database
 from chassis.wakeups import Wakeups
 from services.assignment_svc.store import allocation, org
 from services.assignment_svc.store.imports import BRANCH_FACTS, bulk_tables
+from services.assignment_svc.store.upserts import end_missing_facts
 from services.assignment_svc.usecases.nights import night_past
 
 
 class FeedImport(BulkImport):
-    """The bulk import of the chassis; facts count only when all of them are stored."""
+    """The bulk import of the chassis; facts are the whole state of a date, and count only when all are there."""
 
     def __init__(self, database: Database, wakeups: Wakeups) -> None:
-        super().__init__(database, bulk_tables())
+        tables = [
+            replace(table, start=_withdraw_facts, finish=_complete_facts) if table.name == BRANCH_FACTS else table
+            for table in bulk_tables()
+        ]
+        super().__init__(database, tables)
         self._facts = database
         self._wakeups = wakeups
 
@@ -27,9 +35,22 @@ class FeedImport(BulkImport):
             return counts
         async with self._facts.read() as conn:
             so_far = await allocation.progress(conn)
-        if so_far.business_date is not None and business_date < so_far.business_date:
-            raise night_past(so_far.business_date)
-        counts = await super().run(header_table, business_date, chunks)
-        async with self._facts.begin() as tx:
-            await allocation.set_facts_date(tx, business_date)
-        return counts
+        _check_date(business_date, so_far.business_date)
+        return await super().run(header_table, business_date, chunks)
+
+
+async def _withdraw_facts(tx: AsyncConnection, staging: str, business_date: date) -> None:
+    """Lets the facts that are there count no more, unless a night has passed the new ones while their rows came."""
+    del staging
+    _check_date(business_date, await allocation.withdraw_facts(tx))
+
+
+async def _complete_facts(tx: AsyncConnection, staging: str, business_date: date) -> None:
+    """Ends what the new facts tell nothing of, and lets them count: no night sees one without the other."""
+    await end_missing_facts(tx, staging, business_date)
+    await allocation.set_facts_date(tx, business_date)
+
+
+def _check_date(business_date: date, last_night: date | None) -> None:
+    if last_night is not None and business_date < last_night:
+        raise night_past(last_night)

@@ -78,8 +78,13 @@ async def bank(service) -> None:
     await load(service, "branches", *({"branch_id": b, "display_name": b} for b in ("north", "south")))
     head = {"staff_id": "head", "display_name": "Head", "branch_id": "north", "roles": "BRANCH_HEAD"}
     await load(service, "staff", head)
-    rows = [facts(f"c{n}", "north", 10) for n in range(3)] + [facts("c0", "south", 9), facts("c9", "south", 1)]
-    await load(service, "branch_facts", *rows)
+    await load_facts(service, NIGHT, 9)
+
+
+async def load_facts(service, night: date, amount: int) -> None:
+    """The facts of a night, whole: all as ever, but for what c0 has at south."""
+    rows = [facts(f"c{n}", "north", 10) for n in range(3)] + [facts("c0", "south", amount), facts("c9", "south", 1)]
+    await load(service, "branch_facts", *rows, night=night)
 
 
 def request(night: date = NIGHT, request_id: str = "") -> pb.AllocateOwnershipsRequest:
@@ -129,7 +134,7 @@ async def test_the_head_of_the_primary_branch_reads_owners_evidence_and_history(
     await bank(service)
     await allocate(service, stub)
     night = date(2024, 3, 2)
-    await load(service, "branch_facts", facts("c0", "south", 12), night=night)
+    await load_facts(service, night, 12)
     assert (await allocate(service, stub, night)).changed_row_count == 2
     head = service.signed_in.staff(Role.BRANCH_HEAD, branch_id="south")
     name = "customers/c0/ownership"
@@ -204,7 +209,7 @@ async def test_a_retry_gets_the_first_operation_even_when_its_night_is_over(serv
     first = await stub.AllocateOwnerships(asked, metadata=as_service)
     await allocate(service, stub)
     night = date(2024, 3, 2)
-    await load(service, "branch_facts", facts("c0", "south", 12), night=night)
+    await load_facts(service, night, 12)
     await allocate(service, stub, night)
     assert (await stub.AllocateOwnerships(asked, metadata=as_service)).name == first.name
 
@@ -244,7 +249,7 @@ async def test_followers_are_told_each_customer_whole(service, stub) -> None:
     await follow_until(lambda: len(told) == 4)
     before = told["customers/c0/ownership"].ownership.etag
     night = date(2024, 3, 2)
-    await load(service, "branch_facts", facts("c0", "south", 12), night=night)
+    await load_facts(service, night, 12)
     await allocate(service, stub, night)
     await follow_until(lambda: told["customers/c0/ownership"].ownership.etag != before)
     assert told["customers/c0/ownership"].ownership.owners[0].branch == "branches/south"

@@ -1,7 +1,8 @@
 """Branches, staff and facts from the feed: what is stored, what is refused, and what a second import leaves alone."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import date, timedelta
 
 import pyarrow as pa
 import pytest
@@ -13,9 +14,12 @@ from chassis.sql.bulk import BulkCounts
 from chassis.sql.engine import Database
 from services.assignment_svc.store import allocation, org
 from services.assignment_svc.store.imports import BRANCHES_SCHEMA, FACTS_SCHEMA, STAFF_SCHEMA
+from services.assignment_svc.usecases import import_rows
+from services.assignment_svc.usecases.allocate_ownerships import allocate_ownerships
 from services.assignment_svc.usecases.import_rows import FeedImport
 
 DAY = date(2024, 3, 1)
+NEXT = DAY + timedelta(days=1)
 HASH = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$aGFzaA"
 SCHEMAS = {"branches": BRANCHES_SCHEMA, "staff": STAFF_SCHEMA, "branch_facts": FACTS_SCHEMA}
 
@@ -23,7 +27,7 @@ SCHEMAS = {"branches": BRANCHES_SCHEMA, "staff": STAFF_SCHEMA, "branch_facts": F
 @pytest.fixture(autouse=True)
 async def empty(database: Database) -> None:
     async with database.begin() as tx:
-        await tx.execute(text("TRUNCATE branch, staff, branch_facts, ownership, owner, staff_duty"))
+        await tx.execute(text("TRUNCATE branch, staff, branch_facts, ownership, owner, owner_period, staff_duty"))
         await tx.execute(
             text(
                 "UPDATE allocation_day SET facts_date = NULL, business_date = NULL, policy_version = 0, seen_rev = '0'"
@@ -36,17 +40,32 @@ def importer(database: Database) -> FeedImport:
     return FeedImport(database, Wakeups(None))
 
 
-async def send(importer: FeedImport, table: str, *rows: dict[str, object], day: date = DAY) -> BulkCounts:
+async def goes_on(_done: int, _total: int) -> bool:
+    return True
+
+
+def arrow(table: str, *rows: dict[str, object]) -> bytes:
     schema = SCHEMAS[table]
     whole = pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema=schema)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, whole.schema) as writer:
         writer.write_table(whole)
+    return sink.getvalue().to_pybytes()
 
+
+async def send(importer: FeedImport, table: str, *rows: dict[str, object], day: date = DAY) -> BulkCounts:
     async def chunks() -> AsyncIterator[bytes]:
-        yield sink.getvalue().to_pybytes()
+        yield arrow(table, *rows)
 
     return await importer.run(table, day, chunks())
+
+
+async def slowly(passed: asyncio.Event, *rows: dict[str, object]) -> AsyncIterator[bytes]:
+    """Facts of which the second half waits."""
+    whole = arrow("branch_facts", *rows)
+    yield whole[:100]
+    await passed.wait()
+    yield whole[100:]
 
 
 def branch(branch_id: str, parent_id: str | None = None) -> dict[str, object]:
@@ -171,6 +190,88 @@ async def test_facts_count_only_while_all_of_them_are_there(importer: FeedImport
     await refusal(importer, "branch_facts", facts("c1", branch_id="nowhere"))
     async with database.read() as conn:
         assert (await allocation.progress(conn)).facts_date == DAY
+
+
+async def known_facts(database: Database) -> list[tuple[object, ...]]:
+    async with database.read() as conn:
+        asked = "SELECT customer_id, branch_id, deposit_live, deposit_sum_minor, last_live_date FROM branch_facts"
+        return [tuple(row) for row in await conn.execute(text(f"{asked} ORDER BY customer_id, branch_id"))]
+
+
+async def test_business_of_which_newer_facts_tell_nothing_is_live_no_more(
+    importer: FeedImport, database: Database
+) -> None:
+    await send(importer, "branches", branch("b1"), branch("b2"))
+    await send(importer, "branch_facts", facts("c1", deposit_sum_minor=7), facts("c2", deposit_sum_minor=7))
+    await allocate_ownerships(database, DAY, goes_on)
+    moved = [facts("c1", branch_id="b2", deposit_sum_minor=7), facts("c2", deposit_sum_minor=7)]
+    for _ in range(2):
+        await send(importer, "branch_facts", *moved, day=NEXT)
+        assert await known_facts(database) == [
+            ("c1", "b1", False, 0, DAY),
+            ("c1", "b2", True, 7, None),
+            ("c2", "b1", True, 7, None),
+        ]
+    report = await allocate_ownerships(database, NEXT, goes_on)
+    assert report.counts.customers == 1
+    async with database.read() as conn:
+        owners = await conn.execute(text("SELECT branch_id, rule, due_date FROM owner WHERE customer_id = 'c1'"))
+        assert {tuple(row) for row in owners} == {
+            ("b1", "RUN_OFF", DAY + timedelta(days=91)),
+            ("b2", "DEPOSIT", None),
+        }
+    assert (await send(importer, "branch_facts", *moved, day=NEXT)).unchanged == 2
+    assert (await allocate_ownerships(database, NEXT, goes_on)).counts.customers == 0
+
+
+async def test_a_loan_that_moves_to_another_branch_is_lived_with_there_alone(
+    importer: FeedImport, database: Database
+) -> None:
+    await send(importer, "branches", branch("b1"), branch("b2"))
+    loan = {"loan_live": True, "loan_id": "l1", "loan_outstanding_minor": 9, "loan_first_disburse_date": DAY}
+    await send(importer, "branch_facts", facts("c1", **loan))
+    await allocate_ownerships(database, DAY, goes_on)
+    await send(importer, "branch_facts", facts("c1", branch_id="b2", **loan), day=NEXT)
+    await allocate_ownerships(database, NEXT, goes_on)
+    async with database.read() as conn:
+        owners = await conn.execute(text("SELECT branch_id, side, basis, amount_minor FROM owner"))
+        assert {tuple(row) for row in owners} == {("b1", "SECONDARY", None, None), ("b2", "PRIMARY", "l1", 9)}
+
+
+async def test_facts_that_arrive_slower_than_a_newer_night_are_refused(
+    importer: FeedImport, database: Database
+) -> None:
+    await send(importer, "branches", branch("b1"))
+    old = importer.run("branch_facts", DAY, slowly(passed := asyncio.Event(), facts("c1", deposit_sum_minor=1)))
+    late = asyncio.create_task(old)
+    await asyncio.sleep(0.1)
+    newer = FeedImport(database, Wakeups(None))
+    await send(newer, "branch_facts", facts("c1", deposit_sum_minor=2), day=NEXT)
+    await allocate_ownerships(database, NEXT, goes_on)
+    passed.set()
+    with pytest.raises(Refused) as caught:
+        await late
+    assert caught.value.reason == "BUSINESS_DATE_PAST"
+    assert await known_facts(database) == [("c1", "b1", True, 2, None)]
+    async with database.read() as conn:
+        assert (await allocation.progress(conn)).facts_date == NEXT
+
+
+async def test_facts_of_an_import_that_broke_off_never_count(
+    importer: FeedImport, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await send(importer, "branches", branch("b1"))
+    await send(importer, "branch_facts", facts("c1"), facts("c2"))
+
+    async def dies(*_args: object) -> None:
+        raise RuntimeError("the process died")
+
+    monkeypatch.setattr(import_rows, "end_missing_facts", dies)
+    with pytest.raises(RuntimeError, match="died"):
+        await send(importer, "branch_facts", facts("c1", deposit_sum_minor=2), day=NEXT)
+    for night in (DAY, NEXT):
+        with pytest.raises(Refused, match="no facts"):
+            await allocate_ownerships(database, night, goes_on)
 
 
 async def test_facts_before_the_last_night_are_refused(importer: FeedImport, database: Database) -> None:
