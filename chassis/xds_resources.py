@@ -11,6 +11,7 @@ from typing import Any
 
 from google.protobuf import any_pb2, descriptor_pool, json_format, message_factory
 
+from chassis import envoy_secrets
 from chassis.provider import Provider
 from chassis.wire import Idempotency, methods
 
@@ -54,15 +55,26 @@ OUTLIER_DETECTION = {
 
 # The certificate provider that a bootstrap must define; gRPC reads certificates by it, never from resources.
 CERTIFICATE_PROVIDER = "own"
+_MESH_CERTIFICATE = "mesh_certificate.json"
+_MESH_AUTHORITY = "mesh_authority.json"
 
 
 @dataclass(frozen=True)
 class Tls:
-    """The files (PEM) that mutual TLS needs; clients read them again when they change."""
+    """The files (PEM) that mutual TLS needs; they are read again when they change."""
 
     certificate: Path
     key: Path
     authority: Path
+    secrets: Path | None = None
+    """For Envoy: the folder where `write_secrets` says it where the others are."""
+
+
+def write_secrets(tls: Tls) -> None:
+    """Tells an Envoy that is to be started where the files are."""
+    assert tls.secrets is not None
+    envoy_secrets.write_certificate(tls.secrets / _MESH_CERTIFICATE, tls.certificate, tls.key)
+    envoy_secrets.write_authority(tls.secrets / _MESH_AUTHORITY, tls.authority)
 
 
 def identity(service: str) -> str:
@@ -171,17 +183,14 @@ def _grpc_tls(service: str) -> Mapping[str, Any]:
 
 
 def _envoy_tls(service: str, tls: Tls) -> Mapping[str, Any]:
+    assert tls.secrets is not None, "Envoy needs a folder of secrets"
+    names = [{"san_type": "URI", "matcher": {"exact": identity(service)}}]
     return {
         "alpn_protocols": ["h2"],
-        "tls_certificates": [
-            {
-                "certificate_chain": {"filename": str(tls.certificate)},
-                "private_key": {"filename": str(tls.key)},
-            }
-        ],
-        "validation_context": {
-            "trusted_ca": {"filename": str(tls.authority)},
-            "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": identity(service)}}],
+        "tls_certificate_sds_secret_configs": [envoy_secrets.reference(tls.secrets / _MESH_CERTIFICATE)],
+        "combined_validation_context": {
+            "default_validation_context": {"match_typed_subject_alt_names": names},
+            "validation_context_sds_secret_config": envoy_secrets.reference(tls.secrets / _MESH_AUTHORITY),
         },
     }
 

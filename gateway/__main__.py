@@ -10,7 +10,7 @@ from chassis.discovery import Discovery
 from chassis.telemetry import set_up_logs
 from chassis.xds import XdsServer
 from chassis.zookeeper import ZooKeeper
-from gateway.configuration import ADMIN_SOCKET, ADS_SOCKET, WWW, render, write_static_files
+from gateway.configuration import ADMIN_SOCKET, ADS_SOCKET, WWW, render, write_secrets, write_static_files
 from gateway.descriptors import Protos
 from gateway.envoy import Envoy
 from gateway.settings import GatewaySettings
@@ -29,6 +29,7 @@ async def main() -> int:
     settings.home.mkdir(parents=True, exist_ok=True)
     configuration = settings.home / "envoy.yaml"
     configuration.write_text(render(settings, protos))
+    write_secrets(settings)
     write_static_files(settings.home / WWW, protos)
     zookeeper = ZooKeeper(settings.zookeeper, settings.zookeeper_auth)
     discovery = Discovery(zookeeper, protos.services(), settings.home / "discovery.json")

@@ -7,6 +7,7 @@ from pathlib import Path
 from shutil import copy2
 from string import Template
 
+from chassis import envoy_secrets, xds_resources
 from gateway.descriptors import DESCRIPTOR_SET, Protos, Rpc
 from gateway.openapi import PUBLIC_RPCS, document
 from gateway.settings import GatewaySettings
@@ -19,6 +20,7 @@ SWAGGER_FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 ADS_SOCKET = "ads.sock"
 ADMIN_SOCKET = "admin.sock"
 INNER_SOCKET = "inner.sock"
+EDGE_CERTIFICATE = "edge_certificate.json"
 WWW = "www"
 KEYS_SERVICE = "banyan.assignment.v1.SessionService"
 FOLDERS = ("/app", "/docs")
@@ -87,19 +89,28 @@ def write_static_files(folder: Path, protos: Protos) -> None:
         copy2(page, docs / page.name)
 
 
+def write_secrets(settings: GatewaySettings) -> None:
+    """Writes where Envoy finds its certificates: it reads them again when others are moved to their place."""
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        secret = settings.secrets / EDGE_CERTIFICATE
+        envoy_secrets.write_certificate(secret, settings.tls_certificate, settings.tls_key)
+    if settings.mesh_tls is not None:
+        xds_resources.write_secrets(settings.mesh_tls)
+
+
 def _transport_socket(settings: GatewaySettings) -> Config | None:
     """TLS towards callers; None, plain text, unless a certificate is set."""
-    if settings.tls_certificate is None or settings.tls_key is None:
+    if settings.tls_certificate is None:
         return None
-    certificate = {
-        "certificate_chain": {"filename": str(settings.tls_certificate)},
-        "private_key": {"filename": str(settings.tls_key)},
-    }
+    certificate = envoy_secrets.reference(settings.secrets / EDGE_CERTIFICATE)
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-            "common_tls_context": {"alpn_protocols": ["h2", "http/1.1"], "tls_certificates": [certificate]},
+            "common_tls_context": {
+                "alpn_protocols": ["h2", "http/1.1"],
+                "tls_certificate_sds_secret_configs": [certificate],
+            },
         },
     }
 

