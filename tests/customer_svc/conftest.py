@@ -43,9 +43,12 @@ class Bank:
         self.database = database
         self._bulk = BulkImport(database, imports.bulk_tables())
 
-    async def load(self, table: str, rows: Iterable[Row], day: date = date(2026, 6, 30)) -> BulkCounts:
+    async def load(
+        self, table: str, rows: Iterable[Row], day: date = date(2026, 6, 30), gate: asyncio.Event | None = None
+    ) -> BulkCounts:
+        """Imports rows; with a `gate` the sender hangs until it opens."""
         whole = [DEFAULTS.get(table, {}) | dict(row) for row in rows]
-        return await self._bulk.run(table, day, _arrow(SCHEMAS[table], whole))
+        return await self._bulk.run(table, day, _arrow(SCHEMAS[table], whole, gate))
 
     async def own(self, owners_of: Mapping[str, Sequence[Owner]], generation: int = 1) -> None:
         async with self.database.begin() as tx:
@@ -62,7 +65,9 @@ class Bank:
                 await tx.execute(text(f"DELETE FROM {name}"))
 
 
-async def _arrow(schema: pa.Schema, rows: Sequence[Row]) -> AsyncIterator[bytes]:
+async def _arrow(schema: pa.Schema, rows: Sequence[Row], gate: asyncio.Event | None) -> AsyncIterator[bytes]:
+    if gate is not None:
+        await gate.wait()
     sink = pa.BufferOutputStream()
     loose = pa.schema([field.with_nullable(nullable=True) for field in schema])
     with pa.ipc.new_stream(sink, loose) as writer:

@@ -1,12 +1,15 @@
 """The tables of the feed that customer_svc takes (docs/feed.md)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.errors import Kind, Refused
 from chassis.sql.bulk import BulkTable, RowError, default_upsert, unknown_references
+from chassis.sql.business_day import business_day, set_business_day
 from services.customer_svc.store import tables
 from services.customer_svc.store.upserts import business_upsert, customers_upsert, figures_finish, figures_upsert
 
@@ -115,9 +118,25 @@ async def _known_people(tx: AsyncConnection, staging: str) -> list[RowError]:
     ]
 
 
+async def _refuse_past(tx: AsyncConnection, staging: str, business_date: date) -> None:
+    """Refuses to put older data over newer."""
+    del staging
+    last = await business_day(tx)
+    if last is not None and business_date < last:
+        message = f"rows of {last.isoformat()} are here already, those of {business_date.isoformat()} are older"
+        given = {"last_business_date": last.isoformat()}
+        raise Refused(Kind.PRECONDITION, "BUSINESS_DATE_PAST", message, given)
+
+
+async def _keep_day(tx: AsyncConnection, staging: str, business_date: date) -> None:
+    """Moves the business date before an older import, which may be waiting for the table, gets its turn."""
+    del staging
+    await set_business_day(tx, business_date)
+
+
 async def _finish_figures(tx: AsyncConnection, staging: str, business_date: date) -> None:
-    del business_date
     await figures_finish(tx, staging)
+    await _keep_day(tx, staging, business_date)
 
 
 def bulk_tables() -> Sequence[BulkTable]:
@@ -133,12 +152,14 @@ def bulk_tables() -> Sequence[BulkTable]:
     cards = default_upsert(tables.cards, ("card_id",), CARDS.names)
     holdings = default_upsert(tables.holdings, holding_key, HOLDINGS.names)
     figures = figures_upsert(FIGURES.names)
-    return (
+    taken = (
         BulkTable("customers", CUSTOMERS, ("customer_id",), customers),
         BulkTable("relations", RELATIONS, relation_key, relations, _known_people),
         BulkTable("accounts", ACCOUNTS, ("account_id",), accounts, _known_customers),
         BulkTable("loans", LOANS, ("loan_id",), loans, _known_customers),
         BulkTable("cards", CARDS, ("card_id",), cards, _known_customers),
         BulkTable("holdings", HOLDINGS, holding_key, holdings, _known_customers),
-        BulkTable("customer_branch_figures", FIGURES, figure_key, figures, _known_customers, finish=_finish_figures),
     )
+    whole = BulkTable("customer_branch_figures", FIGURES, figure_key, figures, _known_customers, finish=_finish_figures)
+    dated = (*(replace(table, finish=_keep_day) for table in taken), whole)
+    return tuple(replace(table, start=_refuse_past) for table in dated)

@@ -1,12 +1,16 @@
+import asyncio
 from datetime import date
 
 import pytest
 from sqlalchemy import text
 
-from chassis.errors import Refused
+from chassis.errors import Kind, Refused
 from chassis.sql import bulk
+from services.customer_svc.store.imports import bulk_tables
 
 KNOWN = [{"customer_id": "c1", "display_name": "王一"}, {"customer_id": "c2", "display_name": "王二"}]
+
+TABLES = [table.name for table in bulk_tables()]
 
 
 async def revs(bank) -> dict[str, int]:
@@ -158,6 +162,35 @@ async def test_a_row_that_breaks_its_schema_is_refused(filled, table: str, row, 
         await filled.load(table, [row])
     assert refused.value.reason == "ROW_INVALID"
     assert refused.value.violations[0].field == f"rows[0].{field}"
+
+
+async def name_of_c1(bank) -> str | None:
+    async with bank.database.read() as conn:
+        return (await conn.execute(text("SELECT display_name FROM customers WHERE customer_id = 'c1'"))).scalar_one()
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_rows_of_an_older_day_are_refused_by_every_table(filled, table: str) -> None:
+    await filled.load("customers", [], date(2026, 7, 2))
+    with pytest.raises(Refused) as refused:
+        await filled.load(table, [], date(2026, 7, 1))
+    assert (refused.value.kind, refused.value.reason) == (Kind.PRECONDITION, "BUSINESS_DATE_PAST")
+    assert refused.value.metadata == {"last_business_date": "2026-07-02"}
+    await filled.load(table, [], date(2026, 7, 2))
+
+
+async def test_an_older_day_that_is_sent_slowly_does_not_overwrite_a_newer_one(filled) -> None:
+    gate = asyncio.Event()
+    older = asyncio.create_task(
+        filled.load("customers", [KNOWN[0] | {"display_name": "older"}], date(2026, 7, 1), gate)
+    )
+    await filled.load("customers", [KNOWN[0] | {"display_name": "newer"}], date(2026, 7, 2))
+    gate.set()
+    with pytest.raises(Refused):
+        await older
+    assert await name_of_c1(filled) == "newer"
+    again = await filled.load("customers", [KNOWN[0] | {"display_name": "corrected"}], date(2026, 7, 2))
+    assert again.updated == 1, "the same day is taken again"
 
 
 async def test_duplicate_ids_are_refused(filled) -> None:
