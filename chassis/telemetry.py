@@ -6,10 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from opentelemetry import propagate, trace
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from chassis.caller import caller_or_none, current_request_id
@@ -109,6 +105,12 @@ def set_up_traces(application: str, endpoint: str) -> Callable[[], None] | None:
     """Sends spans to an OTLP endpoint; None and no cost without one. Returns what flushes and stops it."""
     if not endpoint:
         return None
+    # Here, since they take a tenth of a second to import, and most processes send no spans.
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - as said
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - as said
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as said
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as said
+
     provider = TracerProvider(resource=Resource.create({"service.name": application}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     trace.set_tracer_provider(provider)

@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
-from alembic import command, context
-from alembic.config import Config
 from sqlalchemy import URL, Connection, MetaData, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -32,6 +30,8 @@ def migrate(url: str, script_location: Path, password: str | None = None) -> Non
 
 def run_env(metadata: MetaData) -> None:
     """All that a service's `env.py` does: runs the migrations on the connection that `migrate` handed over."""
+    from alembic import context  # noqa: PLC0415 - see `_upgrade`
+
     connection = cast("Connection", context.config.attributes[_CONNECTION])
     context.configure(
         connection=connection,
@@ -66,6 +66,10 @@ async def _with_lock(url: URL, work: Callable[[AsyncConnection], Awaitable[None]
 
 
 async def _upgrade(connection: AsyncConnection, script_location: Path) -> None:
+    # Here, since it is a fifth of what a serving process would import, which never migrates.
+    from alembic import command  # noqa: PLC0415 - as said
+    from alembic.config import Config  # noqa: PLC0415 - as said
+
     config = Config()
     config.set_main_option("script_location", str(script_location).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -118,3 +118,9 @@ async def test_a_served_call_is_a_span_of_its_callers_trace(tmp_path: Path):
     span = spans["banyan.alert.v1.AlertService/GetAlert"]
     assert span.trace_id.hex() == trace_id
     assert span.parent_span_id.hex() == "00f067aa0ba902b7"
+
+
+def test_a_process_that_sends_no_traces_does_not_pay_for_what_sends_them():
+    program = "import sys, chassis.telemetry; print('opentelemetry.exporter' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert told.stdout.strip() == "False"

@@ -1,4 +1,6 @@
 import asyncio
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -78,3 +80,9 @@ async def test_a_migration_does_not_wait_long_for_a_table_in_use(empty_url, tmp_
                 await asyncio.to_thread(migrate, empty_url, tmp_path)
     await asyncio.to_thread(migrate, empty_url, tmp_path)
     await database.close()
+
+
+def test_a_process_that_only_serves_does_not_pay_for_what_migrates():
+    program = "import sys, services.alert_svc.__main__; print({'alembic', 'mako'} & sys.modules.keys())"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"
