@@ -139,9 +139,10 @@ def _certify(authority: Authority, folder: Path, application: str, at: datetime)
             return
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, application)])
-    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(f"banyan/{application}")]
+    # By the address a process's own health check calls it.
+    names = [x509.UniformResourceIdentifier(f"banyan/{application}"), x509.IPAddress(ip_address("127.0.0.1"))]
     if application == "gateway":  # browsers call it by a name
-        names += [x509.DNSName("localhost"), x509.DNSName("gateway"), x509.IPAddress(ip_address("127.0.0.1"))]
+        names += [x509.DNSName("localhost"), x509.DNSName("gateway")]
     builder = x509.CertificateBuilder(authority[0].subject, subject, key.public_key(), x509.random_serial_number())
     unsigned = (
         _valid(builder, at, CERTIFICATE_LIFE)

@@ -1,24 +1,43 @@
-"""Says by its exit code whether a process serves: `python -m deploy.probe PORT` or `… https://… CA_FILE`."""
+"""Says by its exit code whether a process serves: `python -m deploy.probe PORT TLS_FOLDER` or `… https://… CA_FILE`."""
 
-import socket
 import ssl
 import sys
 import urllib.request
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 TIMEOUT_SECONDS = 3
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Raises, and so exits with an error, unless somebody listens at the port or the URL answers 200."""
+    """Exits with 1 unless the URL answers 200 or the service at the port says SERVING, in time."""
     match arguments:
-        case [port]:
-            socket.create_connection(("127.0.0.1", int(port)), TIMEOUT_SECONDS).close()
-        case [url, authority]:
+        case [url, authority] if url.startswith("https://"):
             context = ssl.create_default_context(cafile=authority)
             urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS, context=context).close()  # noqa: S310 - our own URL
+        case [port, tls]:
+            _ask_health(int(port), Path(tls))
         case _:
             sys.exit(__doc__)
+
+
+def _ask_health(port: int, tls: Path) -> None:
+    """Asks by mutual TLS, with the certificate that the instance itself shows."""
+    authority, key, certificate = ((tls / f"{name}.pem").read_bytes() for name in ("ca", "key", "certificate"))
+    credentials = grpc.ssl_channel_credentials(authority, key, certificate)
+    with grpc.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
+        health: Any = HealthStub(channel)
+        try:
+            answer = health.Check(HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
+        except grpc.RpcError as error:
+            sys.exit(str(error))
+    if answer.status != HealthCheckResponse.SERVING:
+        sys.exit(HealthCheckResponse.ServingStatus.Name(answer.status))
 
 
 if __name__ == "__main__":

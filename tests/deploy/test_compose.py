@@ -91,6 +91,9 @@ def test_who_needs_an_identity_waits_for_it_and_sees_only_its_own(containers):
         assert volume["read_only"], name
         assert volume["volume"]["subpath"] == ("gateway" if name == "gateway" else f"{name}_svc")
     for name in OURS:
+        environment, prefix = containers[name]["environment"], f"BANYAN_{name.upper()}_"
+        asked = containers[name]["healthcheck"]["test"][-2:]
+        assert asked == [environment[f"{prefix}PORT"], str(Path(environment[f"{prefix}TLS_KEY"]).parent)], name
         assert containers[name]["depends_on"]["identities"] == {"condition": "service_healthy"}, name
 
 
