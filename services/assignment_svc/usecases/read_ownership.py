@@ -2,7 +2,8 @@
 
 The primary side sees every row; of other branches no loan or card number. A secondary side sees the rows that are its
 own, without what others have, and which branch is primary. Who sees existence only is told the name and nothing else.
-The state is for the primary side: a legal freeze is told to nobody who need not know.
+The state is for the primary side: a legal freeze is told to nobody who need not know. So is when, and that, the whole
+changed: it would tell of a freeze, and of what happens at other branches.
 """
 
 from collections.abc import Sequence
@@ -121,9 +122,9 @@ def view_of(ownership: Ownership, scope: Scope) -> View | None:
         state=ownership.state if whole else None,
         owners=owners,
         primary_branch_id=primary,
-        business_date=ownership.business_date,
-        update_time=ownership.update_time,
-        rev=ownership.rev,
+        business_date=ownership.business_date if whole else None,
+        update_time=ownership.update_time if whole else None,
+        rev=ownership.rev if whole else None,
     )
 
 

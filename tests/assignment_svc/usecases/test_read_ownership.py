@@ -104,6 +104,26 @@ async def test_a_secondary_head_sees_his_row_and_which_branch_is_primary(databas
     assert view.owners[0].evidence.rival_amount_minor is None
 
 
+async def test_a_secondary_head_cannot_tell_that_something_changed_elsewhere(database: Database) -> None:
+    by = caller("south", Role.BRANCH_HEAD)
+    before = await seen(database, by)
+    async with database.begin() as tx:
+        await tx.execute(text("UPDATE owner SET manager_id = 'carl' WHERE customer_id = 'c1' AND branch_id = 'north'"))
+        await tx.execute(
+            text(
+                "UPDATE ownership SET state = 'FROZEN', business_date = '2024-03-02', rev = pg_current_xact_id(),"
+                " update_time = bank_now() WHERE customer_id = 'c1'"
+            )
+        )
+    assert before == await seen(database, by)
+    async with database.read() as conn:
+        listed, _ = await list_ownerships(conn, Listed("south", Side.SECONDARY), by, "", 9)
+    assert listed == [before]
+    whole = await seen(database, caller("north", Role.BRANCH_HEAD))
+    assert whole
+    assert (whole.business_date, whole.update_time is None, whole.rev is None) == (date(2024, 3, 2), False, False)
+
+
 async def test_a_head_above_sees_as_the_nearest_branch(database: Database) -> None:
     view = await seen(database, caller("region", Role.BRANCH_HEAD))
     assert view
