@@ -175,6 +175,21 @@ def test_make_secrets_makes_what_is_asked_once(compose, tmp_path):
     assert folder.stat().st_mode & 0o077 == 0
 
 
+def test_containers_may_read_what_they_mount_whatever_the_umask(containers, tmp_path):
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("secrets", "__pycache__"))
+    (tmp_path / "deploy" / "secrets").mkdir()
+    for path in (tmp_path / "deploy").rglob("*"):
+        path.chmod(path.stat().st_mode & 0o700)
+    subprocess.run([tmp_path / "deploy" / "make-secrets"], check=True)
+    volumes = [volume for each in containers.values() for volume in each.get("volumes", ()) if str(volume)[0] == "."]
+    mounted = [tmp_path / volume.split(":")[0] for volume in volumes]
+    assert mounted
+    for path in (each for root in mounted for each in (root, *root.rglob("*"))):
+        wanted = 0o055 if path.is_dir() else 0o044
+        assert path.stat().st_mode & wanted == wanted, path
+    assert (tmp_path / "deploy" / "secrets").stat().st_mode & 0o077 == 0
+
+
 def test_the_entrypoint_takes_secrets_from_files(tmp_path):
     (tmp_path / "auth").write_text("banyan:x y$z\n")
     told = {
@@ -195,6 +210,11 @@ def test_the_image_does_not_run_as_root():
     last = (ROOT / "deploy" / "Dockerfile").read_text().rpartition("\nFROM ")[2]
     assert re.search(r"^USER banyan$", last, re.MULTILINE)
     assert "uid 10001" in last
+
+
+def test_the_image_does_not_depend_on_the_umask_of_who_builds_it():
+    first = (ROOT / "deploy" / "Dockerfile").read_text().rpartition("\nFROM ")[0]
+    assert first.index("COPY . .") < first.index("RUN chmod -R go+rX /banyan")
 
 
 def test_prometheus_asks_who_is_there(containers):
