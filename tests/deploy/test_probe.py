@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import sys
 from pathlib import Path
 
@@ -77,3 +78,30 @@ async def test_nobody_is_not_healthy(tls):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     assert (await probe(port, tls))[0] == 1
+
+
+@pytest.fixture
+async def gateway(tls):
+    """Stands for a gateway with a certificate of the bank's: the status that it answers is set by the test."""
+    statuses = ["200 OK"]
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {statuses[0]}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
+        writer.close()
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls / "certificate.pem", tls / "key.pem")
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/healthz", statuses
+
+
+async def test_a_gateway_is_healthy_while_it_answers_200_whatever_its_certificate(gateway):
+    url, statuses = gateway
+    assert (await probe(url))[0] == 0
+    statuses[0] = "503 Service Unavailable"
+    assert (await probe(url))[0] == 1
+
+
+async def test_nobody_but_the_container_itself_is_asked_without_looking_at_certificates():
+    assert (await probe("https://gateway:8080/healthz"))[0] == 1
