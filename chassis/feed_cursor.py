@@ -3,14 +3,18 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from google.protobuf.message import Message
+
+from chassis import paging
 from chassis.errors import Refused, invalid_field
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 
 _TOKEN_LENGTH_MAX = 1_000
 _REV_MAX = 2**63 - 1
@@ -58,9 +62,20 @@ class Page(Generic[T]):
     """
 
     items: Sequence[T]
+    cursors: Sequence[Cursor]
+    """Where each item stands."""
     resume_token: str
     caught_up: bool
     source_time: datetime
+
+    def parts(self, to_wire: Callable[[T], M]) -> Iterator["Page[M]"]:
+        """The page as pages of messages that are small enough to send, each with the token that goes on after it."""
+        rest, cursors = [to_wire(item) for item in self.items], self.cursors
+        while len(kept := paging.cut(rest)) < len(rest):
+            count = len(kept)
+            yield Page(kept, cursors[:count], cursors[count - 1].token(), caught_up=False, source_time=self.source_time)
+            rest, cursors = rest[count:], cursors[count:]
+        yield Page(rest, cursors, self.resume_token, self.caught_up, self.source_time)
 
 
 def _invalid() -> Refused:

@@ -54,9 +54,9 @@ class _Place(Generic[T]):
 
     def page(self, reading: _Reading[T]) -> Page[T] | None:
         """Moves on by what was read; None if there is nothing to tell yet."""
-        if reading.items:
-            rev, key, _ = reading.items[-1]
-            self.cursor = replace(self.cursor, rev=rev, key=key)
+        cursors = [replace(self.cursor, rev=rev, key=key) for rev, key, _ in reading.items]
+        if cursors:
+            self.cursor = cursors[-1]
         # A row that a transaction changed before the watch began may become readable only after that transaction.
         self._settled = self._settled or reading.look.oldest >= self._begun.unborn
         caught_up = self._settled and not reading.is_full
@@ -64,7 +64,8 @@ class _Place(Generic[T]):
         if not reading.items and caught_up == self._told and now - self._told_at < HEARTBEAT_SECONDS:
             return None
         self._told, self._told_at = caught_up, now
-        return Page([item for _, _, item in reading.items], self.cursor.token(), caught_up, reading.look.time)
+        items = [item for _, _, item in reading.items]
+        return Page(items, cursors, self.cursor.token(), caught_up, reading.look.time)
 
 
 class Publisher(Generic[T]):

@@ -9,6 +9,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
@@ -17,7 +18,12 @@ from chassis.files import write_once
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 1000
+PAGE_BYTES_MAX = 2 << 20
 
+M = TypeVar("M", bound=Message)
+
+# A message in a list brings its field's tag and its own length.
+_FRAME_BYTES_MAX = 8
 _MAC_LENGTH = 16
 _SECRET_LENGTH = 32
 _TOKEN_LENGTH_MAX = 4096
@@ -68,6 +74,16 @@ def page_size(asked: int, default: int = PAGE_SIZE_DEFAULT, most: int = PAGE_SIZ
     if asked < 0:
         raise invalid_field("page_size", "must not be negative")
     return min(asked or default, most)
+
+
+def cut(items: Sequence[M], most: int = PAGE_BYTES_MAX) -> Sequence[M]:
+    """The first items, as many as fit into a page of 2 MiB, and always one; the next page goes on after the last."""
+    size = 0
+    for place, item in enumerate(items):
+        size += item.ByteSize() + _FRAME_BYTES_MAX
+        if size > most and place > 0:
+            return items[:place]
+    return items
 
 
 def _mac(content: bytes, request: Message, secret: bytes) -> bytes:

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from types import SimpleNamespace
 
 import pytest
+from google.protobuf.wrappers_pb2 import StringValue
 from sqlalchemy import text
 
 from chassis.errors import Refused
@@ -163,6 +164,29 @@ async def test_a_watch_goes_on_where_its_token_ended(bank):
         second = await anext(pages)
     assert [item[0] for item in first.items] == ["k0", "k1", "k2"]
     assert list(second.items) == [("k1", 7, False)]
+
+
+async def test_a_page_of_large_items_is_sent_in_parts_that_can_be_resumed(bank):
+    async with bank.source.begin() as tx:
+        await tx.execute(text("INSERT INTO item SELECT 'k' || n, n, false FROM generate_series(1, 5) AS n"))
+
+    def to_wire(item):
+        return StringValue(value=item[0] + "x" * 900_000)
+
+    async with aclosing(bank.publisher.watch("")) as pages:
+        page = await anext(pages)
+    parts = list(page.parts(to_wire))
+    assert [len(part.items) for part in parts] == [2, 2, 1]
+    assert [part.caught_up for part in parts] == [False, False, page.caught_up]
+    assert parts[-1].resume_token == page.resume_token
+    async with aclosing(bank.publisher.watch(parts[0].resume_token)) as pages:
+        assert [item[0] for item in (await anext(pages)).items] == ["k3", "k4", "k5"]
+
+
+async def test_a_heartbeat_is_one_part(bank):
+    async with aclosing(bank.publisher.watch("")) as pages:
+        page = await anext(pages)
+    assert [(list(part.items), part.resume_token) for part in page.parts(StringValue)] == [([], page.resume_token)]
 
 
 async def test_a_watch_from_now_tells_only_what_is_to_come(bank):

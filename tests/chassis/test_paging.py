@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 from banyan.alert.v1.alert_service_pb2 import ListAlertsRequest
-from banyan.assignment.v1.org_service_pb2 import ListBranchesRequest, ListStaffRequest
+from banyan.assignment.v1.branch_pb2 import Branch
+from banyan.assignment.v1.org_service_pb2 import ListBranchesRequest, ListBranchesResponse, ListStaffRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis import paging
 from chassis.errors import Kind, Refused
-from chassis.paging import KeyPart, decode, encode, page_size
+from chassis.paging import KeyPart, cut, decode, encode, page_size
 
 SECRET = b"s" * 32
 REQUEST = ListAlertsRequest(customer="customers/7", page_size=20)
@@ -87,6 +88,19 @@ def test_a_page_is_as_large_as_asked_within_limits(asked: int, given_: int):
 def test_a_negative_page_size_is_refused():
     with pytest.raises(Refused):
         page_size(-1)
+
+
+@given(st.lists(st.integers(0, 40), max_size=20), st.integers(0, 120))
+def test_a_page_holds_what_fits_and_always_one(sizes: list[int], most: int):
+    items = [ListAlertsRequest(customer="x" * size) for size in sizes]
+    left, pages = items, []
+    while left:
+        pages.append(cut(left, most))
+        left = left[len(pages[-1]) :]
+    assert [item for page in pages for item in page] == items
+    for page in pages:
+        whole = [ListBranchesResponse(branches=[Branch(name=item.customer)]).ByteSize() for item in page]
+        assert len(page) == 1 or sum(whole) <= most
 
 
 def test_the_secret_is_made_once_even_by_many_at_a_time(tmp_path: Path):

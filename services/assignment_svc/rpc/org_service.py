@@ -63,12 +63,13 @@ class OrgServicer(org_service_pb2_grpc.OrgServiceServicer):
         self, request: pb.WatchOrgChangesRequest, _context: Context
     ) -> AsyncIterator[pb.WatchOrgChangesResponse]:
         async for page in self._changes.watch(request.resume_token):
-            yield pb.WatchOrgChangesResponse(
-                changes=map(convert.org_item_to_wire, page.items),
-                resume_token=page.resume_token,
-                caught_up=page.caught_up,
-                source_time=wire.time_to_wire(page.source_time),
-            )
+            for part in page.parts(convert.org_item_to_wire):
+                yield pb.WatchOrgChangesResponse(
+                    changes=part.items,
+                    resume_token=part.resume_token,
+                    caught_up=part.caught_up,
+                    source_time=wire.time_to_wire(part.source_time),
+                )
 
 
 def _after(key: tuple[paging.KeyPart, ...] | None) -> str:

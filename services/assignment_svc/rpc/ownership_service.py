@@ -97,12 +97,13 @@ class OwnershipServicer(ownership_service_pb2_grpc.OwnershipServiceServicer):
         self, request: pb.WatchOwnershipChangesRequest, _context: Context
     ) -> AsyncIterator[pb.WatchOwnershipChangesResponse]:
         async for page in self._changes.watch(request.resume_token):
-            yield pb.WatchOwnershipChangesResponse(
-                changes=map(convert.change_to_wire, page.items),
-                resume_token=page.resume_token,
-                caught_up=page.caught_up,
-                source_time=wire.time_to_wire(page.source_time),
-            )
+            for part in page.parts(convert.change_to_wire):
+                yield pb.WatchOwnershipChangesResponse(
+                    changes=part.items,
+                    resume_token=part.resume_token,
+                    caught_up=part.caught_up,
+                    source_time=wire.time_to_wire(part.source_time),
+                )
 
 
 class Allocating:

@@ -55,11 +55,13 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
         reading = convert.reading_of(current_caller(), "SearchCustomers")
         async with self._database.begin() as tx:
             found = await search_customers(tx, query, reading, start, size)
+        shown = paging.cut([convert.view_to_wire(view, self._currency) for view in found.views])
+        next_start = found.start_after(len(shown))
         token = ""
-        if found.next_start is not None:
-            token = paging.encode(convert_query.start_to_key(found.next_start), request, self._paging_secret)
+        if next_start is not None:
+            token = paging.encode(convert_query.start_to_key(next_start), request, self._paging_secret)
         return pb.SearchCustomersResponse(
-            customers=[convert.view_to_wire(view, self._currency) for view in found.views],
+            customers=shown,
             next_page_token=token,
             confined_to=pb.CONFINEMENT_PRIMARY if found.confined else pb.CONFINEMENT_UNSPECIFIED,
             left_out_count=found.left_out,
@@ -81,9 +83,10 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
         self, request: pb.WatchCustomerFactChangesRequest, _context: Context
     ) -> AsyncIterator[pb.WatchCustomerFactChangesResponse]:
         async for page in self._facts.watch(request.resume_token):
-            yield pb.WatchCustomerFactChangesResponse(
-                changes=map(convert.fact_to_wire, page.items),
-                resume_token=page.resume_token,
-                caught_up=page.caught_up,
-                source_time=wire.time_to_wire(page.source_time),
-            )
+            for part in page.parts(convert.fact_to_wire):
+                yield pb.WatchCustomerFactChangesResponse(
+                    changes=part.items,
+                    resume_token=part.resume_token,
+                    caught_up=part.caught_up,
+                    source_time=wire.time_to_wire(part.source_time),
+                )

@@ -1,6 +1,6 @@
 """Customers who fulfil a query: a page of them, or their number."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -39,9 +39,17 @@ class Found:
     """A page of customers; `next_start` is None after the last."""
 
     views: Sequence[View]
+    positions: Mapping[str, Position]
+    """Where each customer of the page stands."""
     next_start: Start | None
     confined: bool
     left_out: int
+
+    def start_after(self, count: int) -> Start | None:
+        """Where the next page starts if only the first `count` views are sent."""
+        if count == len(self.views):
+            return self.next_start
+        return Start(self.positions[self.views[count - 1].identity.customer_id], self.left_out)
 
 
 @dataclass(frozen=True)
@@ -63,10 +71,10 @@ async def search_customers(
     asked = await _ask(tx, query, scope)
     left_out = start.left_out if start else await search.count_left_out(tx, asked)
     positions = await search.find(tx, asked, start.after if start else None, limit + 1)
-    page = positions[:limit]
-    views = await _show(tx, asked, [position.customer_id for position in page], reading)
-    more = len(positions) > limit
-    return Found(views, Start(page[-1], left_out) if more else None, asked.reach.confined, left_out)
+    page = {position.customer_id: position for position in positions[:limit]}
+    views = await _show(tx, asked, list(page), reading)
+    next_start = Start(positions[limit - 1], left_out) if len(positions) > limit else None
+    return Found(views, page, next_start, asked.reach.confined, left_out)
 
 
 async def count_customers(tx: AsyncConnection, query: Query, reading: Reading) -> Counted:

@@ -203,6 +203,20 @@ async def test_pages_follow_each_other_in_the_order_asked(asks) -> None:
     assert second.next_page_token == ""
 
 
+async def test_a_page_ends_at_two_mebibytes_and_the_next_one_goes_on_there(asks, bank) -> None:
+    ids = [f"n{number:02}" for number in range(99)]
+    long = dict.fromkeys(("occupation", "residence_district", "id_type"), "榕" * 4000)
+    await bank.load("customers", [{"customer_id": one, **long} for one in ids])
+    await bank.own({one: [Owner("b9", "PRIMARY", None, None)] for one in ids})
+    head = asks(Role.BRANCH_HEAD, "b9")
+    order = Order(field=Order.FIELD_CUSTOMER_SINCE, descending=True)
+    first = await head.search(order=order, page_size=99)
+    assert 2**21 - 40_000 < first.ByteSize() <= 2**21
+    second = await head.search(order=order, page_size=99, page_token=first.next_page_token)
+    assert second.next_page_token == ""
+    assert names(first) + names(second) == [f"customers/{one}" for one in reversed(ids)]
+
+
 async def test_a_page_token_of_another_request_is_refused(asks) -> None:
     head = asks(Role.BRANCH_HEAD, "b1")
     token = (await head.search(page_size=1)).next_page_token
