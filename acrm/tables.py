@@ -128,7 +128,7 @@ LOANS = Table(
         flag("outstanding_estimated", "outstanding_minor was computed, not told by the core system."),
         day("disburse_date", "Day of disbursement, or of opening of the line.", required=True),
         day("due_date", "Day the last instalment is due.", past=False),
-        day("close_date", "Day it stopped being live; given exactly if the state is not LIVE."),
+        day("close_date", "First day on which it was not live any more; given exactly if the state is not LIVE."),
         code("state", "WRITTEN_OFF loans are held by collection and no longer live.", "LIVE SETTLED WRITTEN_OFF"),
         flag("in_arrears", "Something due was not paid."),
         ident("officer_id", "The loan officer.", reference="staff"),
@@ -246,7 +246,7 @@ BRANCH_FACTS = Table(
         amount("loan_outstanding_minor", "What is owed on that loan; empty if unknown."),
         day("loan_first_disburse_date", "The earliest disbursement of the live loans here."),
         ident("loan_officer_id", "The officer of that loan."),
-        day("loan_end_date", "The latest day on which a loan here stopped being live."),
+        day("loan_end_date", "The latest close_date of a loan here: the day on which it stopped being live."),
         flag("card_live", "A card is live here."),
         ident("card_id", "The live card with the highest limit; unknown last, then the earliest, then by id."),
         amount("card_limit_minor", "The limit of that card; empty if unknown."),
@@ -259,7 +259,12 @@ BRANCH_FACTS = Table(
             "as 0, of all accounts here; empty if the balance of a live one is unknown.",
         ),
         day("relation_since_date", "The earliest opening of an account, loan or card here.", required=True),
-        day("last_live_date", "The business date while anything is live here, else the last closing.", required=True),
+        day(
+            "last_live_date",
+            "The last day on which anything was live here: the business date, or the day before the last close_date "
+            "(the opening, if that was the same day).",
+            required=True,
+        ),
         code("customer_state", "The customer's state.", "ACTIVE DECEASED FROZEN"),
     ),
 )

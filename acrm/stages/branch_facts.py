@@ -9,7 +9,7 @@ from ibis import Deferred, _
 from ibis.expr import types as ir
 
 from acrm.stages.deposits import deposits
-from acrm.stages.live import LOAN_LIVE, day, not_closed
+from acrm.stages.live import LOAN_LIVE, day, last_live_day, not_closed
 
 _PAIR = ("customer_id", "branch_id")
 
@@ -46,7 +46,7 @@ def branch_facts(sources: Sources, business_date: date) -> ir.Table:
         relation_since_date=_of_known(ibis.least, (_.loan_open_date, _.card_open_date, _.first_open_date)),
         last_live_date=ibis.cases(
             (_.loan_live | _.card_live | _.deposit_live, day(business_date)),
-            else_=_of_known(ibis.greatest, (_.loan_end_date, _.card_end_date, _.last_close_date)),
+            else_=_of_known(ibis.greatest, (_.last_loan_date, _.last_card_date, _.last_account_date)),
         ),
     )
 
@@ -66,7 +66,7 @@ def _of_known(choose: Callable[..., ir.Value], dates: Sequence[Deferred]) -> ir.
 
 def _loans(loans: ir.Table) -> ir.Table:
     """The live loan with most outstanding (unknown last, then the earliest, then by id), and the dates around it."""
-    flagged = loans.mutate(live=LOAN_LIVE)
+    flagged = loans.mutate(live=LOAN_LIVE, last_day=last_live_day("disburse_date"))
     largest = _first_of_pair(flagged, ("outstanding_minor", "disburse_date", "loan_id")).select(
         *_PAIR, "loan_id", loan_outstanding_minor="outstanding_minor", loan_officer_id="officer_id"
     )
@@ -75,13 +75,14 @@ def _loans(loans: ir.Table) -> ir.Table:
         loan_first_disburse_date=_.disburse_date.min(where=_.live),
         loan_open_date=_.disburse_date.min(),
         loan_end_date=_.close_date.max(where=~_.live),
+        last_loan_date=_.last_day.max(),
     )
     return _joined(dates, [largest])
 
 
 def _cards(cards: ir.Table, business_date: date) -> ir.Table:
     """The live card with the highest limit (unknown last, then the earliest, then by id), and the dates around it."""
-    flagged = cards.mutate(live=not_closed(business_date))
+    flagged = cards.mutate(live=not_closed(business_date), last_day=last_live_day("open_date"))
     largest = _first_of_pair(flagged, ("limit_minor", "open_date", "card_id")).select(
         *_PAIR, "card_id", card_limit_minor="limit_minor", card_manager_id="manager_id"
     )
@@ -89,7 +90,7 @@ def _cards(cards: ir.Table, business_date: date) -> ir.Table:
         card_live=_.live.any(),
         card_first_open_date=_.open_date.min(where=_.live),
         card_open_date=_.open_date.min(),
-        card_end_date=_.close_date.max(where=~_.live),
+        last_card_date=_.last_day.max(),
     )
     return _joined(dates, [largest])
 

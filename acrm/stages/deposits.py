@@ -6,7 +6,7 @@ import ibis
 from ibis import _
 from ibis.expr import types as ir
 
-from acrm.stages.live import day, not_closed
+from acrm.stages.live import day, last_live_day, not_closed
 
 WINDOW_DAYS = 30
 
@@ -18,7 +18,9 @@ def deposits(accounts: ir.Table, balances: ir.Table, business_date: date) -> ir.
     for the days before they were closed, and takes a balance below 0 as 0.
     """
     sums = _account_sums(accounts, balances, business_date)
-    each = accounts.left_join(sums, "account_id").mutate(live=not_closed(business_date))
+    each = accounts.left_join(sums, "account_id").mutate(
+        live=not_closed(business_date), last_day=last_live_day("open_date")
+    )
     # Sums of 0 and 1 instead of conditional counts: all engines agree on them.
     each = each.mutate(
         unknown=(_.live & _.balance_minor.isnull()).cast("int64"),
@@ -31,14 +33,14 @@ def deposits(accounts: ir.Table, balances: ir.Table, business_date: date) -> ir.
         balance=_.balance.sum(),
         balance_days=_.balance_days.sum(),
         first_open_date=_.open_date.min(),
-        last_close_date=_.close_date.max(),
+        last_account_date=_.last_day.max(),
     )
     return grouped.select(
         "customer_id",
         "branch_id",
         "deposit_live",
         "first_open_date",
-        "last_close_date",
+        "last_account_date",
         deposit_balance_minor=ibis.cases((_.unknown > 0, ibis.null("int64")), else_=_.balance),
         deposit_sum_minor=ibis.cases((_.unknown > 0, ibis.null("int64")), else_=_.balance_days),
     )

@@ -123,7 +123,10 @@ def _slow_facts(rows, today):
         loan = _largest(live_loans, "outstanding_minor", "disburse_date", "loan_id")
         card = _largest(live_cards, "limit_minor", "open_date", "card_id")
         openings = [row["open_date"] for name in ("accounts", "cards") for row in here[name]]
-        closings = [row["close_date"] for name in here for row in here[name] if row.get("close_date")]
+        closed = [row for name in here for row in here[name] if row.get("close_date")]
+        ends = [
+            max(row["close_date"] - timedelta(days=1), row.get("open_date") or row["disburse_date"]) for row in closed
+        ]
         anything = bool(live_loans or live_cards or deposit_live)
         facts[pair] = {
             "customer_id": pair[0],
@@ -142,7 +145,7 @@ def _slow_facts(rows, today):
             "deposit_live": deposit_live,
             "deposit_sum_minor": _deposit_sum(here["accounts"], histories, today),
             "relation_since_date": min(openings + [one["disburse_date"] for one in here["loans"]]),
-            "last_live_date": today if anything else max(closings),
+            "last_live_date": today if anything else max(ends),
             "customer_state": states[pair[0]],
         }
     return facts

@@ -142,3 +142,40 @@ def test_the_sum_of_thirty_end_of_day_balances(accounts, balances, expected, run
     }
     facts, _ = run_stages(rows, TODAY)
     assert facts["c1", "b1"]["deposit_sum_minor"] == expected
+
+
+@pytest.mark.parametrize(
+    ("close_date", "live", "last_live_date"),
+    [
+        pytest.param(TODAY + timedelta(days=1), True, TODAY, id="the day before it is closed"),
+        pytest.param(TODAY, False, TODAY - timedelta(days=1), id="the day it is closed"),
+        pytest.param(date(2020, 1, 1), False, date(2020, 1, 1), id="closed the day it was opened"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["accounts", "cards"])
+def test_the_last_live_day_is_the_one_before_the_closing(kind, close_date, live, last_live_date, run_stages):
+    rows = {name: [] for name in NAMES} | {
+        "customers": [{"customer_id": "c1", "customer_type": "INDIVIDUAL", "state": "ACTIVE"}],
+        kind: [account(card_id="k", close_date=close_date)],
+    }
+    facts, _ = run_stages(rows, TODAY)
+    assert (facts["c1", "b1"]["deposit_live"] or facts["c1", "b1"]["card_live"]) is live
+    assert facts["c1", "b1"]["last_live_date"] == last_live_date
+
+
+def test_grace_counts_from_the_first_day_without_the_loan_and_run_off_from_the_last_day_with_it(run_stages):
+    loan = {
+        "loan_id": "l",
+        "customer_id": "c1",
+        "branch_id": "b1",
+        "principal_minor": 1,
+        "outstanding_estimated": False,
+    }
+    loan |= {"in_arrears": False, "disburse_date": date(2020, 1, 1), "close_date": TODAY, "state": "SETTLED"}
+    rows = {name: [] for name in NAMES} | {
+        "customers": [{"customer_id": "c1", "customer_type": "INDIVIDUAL", "state": "ACTIVE"}],
+        "loans": [loan],
+    }
+    facts, _ = run_stages(rows, TODAY)
+    assert facts["c1", "b1"]["loan_end_date"] == TODAY
+    assert facts["c1", "b1"]["last_live_date"] == TODAY - timedelta(days=1)
