@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 # What the operating system takes as a unix socket's name, less its closing zero.
 SOCKET_PATH_BYTES_MAX = 107
+_STOP_SECONDS = 0.5
 
 # Generated without type stubs.
 _Response: Callable[..., Any] = discovery_pb2.DiscoveryResponse  # pyright: ignore[reportAttributeAccessIssue]
@@ -63,7 +64,8 @@ class XdsServer:
     async def stop(self) -> None:
         if self._server is not None:
             server, self._server = self._server, None
-            await server.stop(None)
+            # In good order, which is over at once when the channels are closed: a client that is cut off logs it.
+            await server.stop(_STOP_SECONDS)
 
     def resources(self, type_url: str, names: frozenset[str], snapshot: Snapshot) -> list[any_pb2.Any]:
         """What of the wanted names is known; no name or "*" means all (Envoy's wildcard)."""
