@@ -169,7 +169,7 @@ def _check(night: Night, progress: Progress) -> dict[str, Any]:
 def _derive(night: Night, progress: Progress) -> dict[str, int]:
     """Writes the derived tables, each whole."""
     progress("figures", 0, len(DERIVED))
-    with engine(night.engine_url) as opened:
+    with engine(night.engine_url, night.folder / "clean") as opened:
         tables = {name: opened.read(name, night.clean(name), FEED[name].schema) for name in Sources.__annotations__}
         day = night.business_date
         stages = {

@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import duckdb
@@ -84,12 +85,17 @@ class Engine:
 
 
 @contextmanager
-def engine(url: str = LOCAL) -> Generator[Engine]:
-    """Opens the engine of a URL; ValueError says which URLs are known."""
+def engine(url: str = LOCAL, folder: Path | None = None) -> Generator[Engine]:
+    """Opens the engine of a URL; ValueError says which URLs are known.
+
+    What does not fit into memory is for that time written below `folder`, or where the system keeps such files.
+    """
     scheme = urlsplit(url).scheme
     if scheme != urlsplit(LOCAL).scheme:
         raise ValueError(f"no engine for {url!r}: use {LOCAL}")
-    with duckdb.connect(":memory:") as connection:
+    # By itself it would write into the working directory, which may be read-only and is no place for personal data.
+    with TemporaryDirectory(prefix="spill-", dir=folder) as spill, duckdb.connect(":memory:") as connection:
+        connection.execute(f"SET temp_directory = {quoted(spill)}")
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = false")
         yield Engine(connection)

@@ -49,7 +49,7 @@ def check_feed(
     all, a missing or an unknown column refuse the feed in any case. A row that refers to a bad row is bad.
     """
     found = readers.find_files(folder, FEED)
-    with TemporaryDirectory(prefix="banyan-feed-") as gathered, engine(LOCAL) as local:
+    with TemporaryDirectory(prefix="banyan-feed-") as gathered, engine(LOCAL, Path(gathered)) as local:
         faults = list(found.faults)
         for table in FEED.values() if not faults else ():
             files = found.files.get(table.name, [])

@@ -50,3 +50,15 @@ def test_an_engine_that_is_not_known_is_refused(url):
 def test_a_quote_in_a_text_stays_in_the_text(local):
     text = "it's '; DROP"
     assert local.rows("SELECT " + quoted(text)) == [(text,)]
+
+
+def test_what_does_not_fit_into_memory_leaves_the_working_directory_alone(tmp_path, monkeypatch):
+    for name in ("here", "spill"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with engine(folder=tmp_path / "spill") as opened:
+        opened.run("SET memory_limit = '40MB'")
+        opened.run("CREATE TABLE much AS SELECT hash(range) AS one, hash(range + 1) AS other FROM range(5000000)")
+        assert list((tmp_path / "spill").rglob("*.tmp"))
+        assert list((tmp_path / "here").iterdir()) == []
+    assert list((tmp_path / "spill").iterdir()) == []
