@@ -143,6 +143,14 @@ def _is_lost(error: Exception) -> bool:
     return sqlstate(error).startswith(_UNREACHABLE)
 
 
+def _is_closed(connection: AsyncConnection) -> bool:
+    """Says whether the way to the server is gone."""
+    if connection.invalidated or connection.sync_connection is None:
+        return True
+    driver = connection.sync_connection.connection.driver_connection
+    return not isinstance(driver, asyncpg.Connection) or driver.is_closed()
+
+
 def _unreachable() -> Refused:
     return Refused(Kind.UNAVAILABLE, "DATABASE_UNREACHABLE", "the database cannot be reached")
 
@@ -189,8 +197,13 @@ async def _connected(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
         try:
             check_cancelled()
             yield connection
-        except (ConnectionError, *_DRIVER_ERRORS) as error:
-            if isinstance(error, _DRIVER_ERRORS) and not _is_lost(error):
+        except ConnectionError as error:
+            # The block may talk to others too, whose connections break as ours does.
+            if not _is_closed(connection):
+                raise
+            raise _unreachable() from error
+        except _DRIVER_ERRORS as error:
+            if not _is_lost(error):
                 raise
             raise _unreachable() from error
         finally:
