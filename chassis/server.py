@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -169,11 +170,24 @@ def _tls_port(server: grpc.aio.Server, settings: ServiceSettings) -> Callable[[s
 
 
 async def serve(settings: ServiceSettings, app: App, registry: Registers) -> None:
-    """Serves until SIGTERM or SIGINT; then tells that it stops, leaves the registry, waits, ends streams and calls."""
-    stopping = asyncio.Event()
+    """Serves until SIGTERM; then tells that it stops, leaves the registry, waits, ends streams and calls.
+
+    SIGINT does not wait for others to hear of it: it is for a system that stops as a whole, or whoever is in a hurry.
+    """
+    stopping, hurried = asyncio.Event(), asyncio.Event()
+
+    def hurry() -> None:
+        hurried.set()
+        stopping.set()
+
+    async def drain() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(settings.drain_seconds):
+                await hurried.wait()
+
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.add_signal_handler(signal.SIGINT, hurry)
     telemetry.set_up_logs(app.application, settings.log_level)
     stop_traces = telemetry.set_up_traces(app.application, settings.otlp_endpoint)
     stop_metrics = _serve_metrics(settings)
@@ -191,20 +205,19 @@ async def serve(settings: ServiceSettings, app: App, registry: Registers) -> Non
         await stopping.wait()
     finally:
         log.info("stopping")
-        await _stop(settings, app, registry, instance, jobs)
+        await _stop(drain, app, registry, instance, jobs)
         stop_metrics()
         if stop_traces is not None:
             await asyncio.to_thread(stop_traces)
         log.info("stopped")
 
 
-async def _stop(settings: ServiceSettings, app: App, registry: Registers, instance: Instance, jobs: Jobs) -> None:
+async def _stop(
+    drain: Callable[[], Awaitable[None]], app: App, registry: Registers, instance: Instance, jobs: Jobs
+) -> None:
     async def unregister() -> None:
         async with asyncio.timeout(_UNREGISTER_SECONDS):
             await registry.unregister()
-
-    async def drain() -> None:
-        await asyncio.sleep(settings.drain_seconds)
 
     instance.health.leave()
     for step in (unregister, drain, instance.stop, jobs.stop, *app.close):

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ SERVICES = ("assignment", "customer", "campaign", "alert")
 APPLICATIONS = (*(f"{service}_svc" for service in SERVICES), "cli")
 # A migration of much data is slow, but one that waits for a lock gives up by itself after 3 s.
 MIGRATION_SECONDS_MAX = 1800.0
+# We stop all of them: none waits, as it does at SIGTERM, for others to take its calls over.
+_STOP_SIGNAL = signal.SIGINT
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def gateway(home: Home, servers: Servers, port: int) -> Spec:
         environment=_prefixed("BANYAN_GATEWAY_", told),
         ready=lambda _pid: _is_healthy(port),
         port=port,
+        stop_signal=_STOP_SIGNAL,
     )
 
 
@@ -93,6 +97,7 @@ def _instance(home: Home, servers: Servers, service: str, number: int, currency:
         },
         ready=lambda _pid: _listens(port),
         port=port,
+        stop_signal=_STOP_SIGNAL,
         metrics_port=metrics_port,
     )
 

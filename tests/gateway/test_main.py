@@ -76,6 +76,13 @@ def test_a_stopping_gateway_lets_calls_finish(gateway, wait_until):
     assert process.wait(timeout=10) == 0
 
 
+def test_ctrl_c_does_not_wait_for_long(gateway, wait_until):
+    process, other = gateway(DRAIN_SECONDS=60)
+    wait_until(lambda: other.ask("GET", "/healthz").status == 200)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 0
+
+
 def test_a_gateway_whose_envoy_dies_ends_with_an_error(gateway):
     process, _ = gateway()
     [envoy] = children(process.pid)
