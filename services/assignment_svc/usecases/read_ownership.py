@@ -14,12 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.caller import Caller
 from chassis.errors import not_found
-from chassis.sql.audit import AuditEntry
+from chassis.sql.audit import AuditEntry, audit_reads
 from policy.visibility import Grant, Level, OwnerRow, Scope, Viewer, scope_of
 from services.assignment_svc.domain.ownership import Evidence, Owner, Side, State
 from services.assignment_svc.store import org, ownerships
 from services.assignment_svc.store.ownerships import Listed, Ownership, Period, Place
-from services.assignment_svc.store.reads import note_read
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ async def get_ownership(conn: AsyncConnection, customer_id: str, reader: Reader)
     view = view_of(found[0], scope) if found else None
     if view is None:
         raise not_found()
-    await note_read(conn, reader.entry, [customer_id])
+    await audit_reads(conn, reader.entry, [customer_id])
     return view
 
 
@@ -81,7 +80,7 @@ async def list_ownerships(
     page = ids[:size]
     seen = [view_of(one, scope) for one in await ownerships.of_customers(conn, page)]
     views = [view for view in seen if view is not None]
-    await note_read(conn, reader.entry, [view.customer_id for view in views])
+    await audit_reads(conn, reader.entry, [view.customer_id for view in views])
     return views, page[-1] if len(ids) > size else None
 
 
@@ -95,7 +94,7 @@ async def list_periods(
     level = scope.level(rows)
     if not found or level is Level.NONE:
         raise not_found()
-    await note_read(conn, reader.entry, [customer_id])
+    await audit_reads(conn, reader.entry, [customer_id])
     if level is Level.EXISTENCE:
         return [], None
     own = [row.branch_id for row in rows if scope.level([row]) >= Level.SECONDARY]
