@@ -16,7 +16,6 @@ from services.alert_svc.domain.transactions import Direction, Transaction
 from services.alert_svc.store.tables import accounts, customers, reversals, transaction_id_seen, transactions
 
 KIND_OF = {Direction.IN: Kind.LARGE_INFLOW, Direction.OUT: Kind.LARGE_OUTFLOW}
-DIRECTION_OF = {kind: direction for direction, kind in KIND_OF.items()}
 
 
 @dataclass(frozen=True)
@@ -84,11 +83,11 @@ async def add(tx: AsyncConnection, taken: Sequence[tuple[Transaction, Holder]]) 
     return days | await _undo(tx, undone) if undone else days
 
 
-async def day_figures(tx: AsyncConnection, days: set[Day], least_minor: int) -> list[tuple[DayFigures, bool]]:
+async def day_figures(tx: AsyncConnection, days: set[Day], least_minor: int) -> list[DayFigures]:
     """Sums up these days for the whole bank and for each branch.
 
     Left out is where the sum is below `least_minor` and no alert exists. Permanent orders and transfers between own
-    accounts do not count (domain.md 6), nor do reversals and what they undid. The flag says whether an alert exists.
+    accounts do not count (domain.md 6), nor do reversals and what they undid.
     """
     ordered = sorted(days, key=lambda day: (day.customer_id, day.business_date, day.direction))
     rows = await tx.execute(
@@ -102,16 +101,13 @@ async def day_figures(tx: AsyncConnection, days: set[Day], least_minor: int) -> 
         },
     )
     return [
-        (
-            DayFigures(
-                key=AlertKey(row.customer_id, Kind(row.kind), row.business_date, row.branch_id),
-                customer_type=row.customer_type,
-                count=row.transaction_count,
-                sum_minor=int(row.sum_minor),
-                largest_minor=row.largest_minor,
-                event_time=row.event_time,
-            ),
-            row.alerted,
+        DayFigures(
+            key=AlertKey(row.customer_id, Kind(row.kind), row.business_date, row.branch_id),
+            customer_type=row.customer_type,
+            count=row.transaction_count,
+            sum_minor=int(row.sum_minor),
+            largest_minor=row.largest_minor,
+            event_time=row.event_time,
         )
         for row in rows
     ]
@@ -191,8 +187,7 @@ WITH days AS (
                          CAST(:kinds AS text[])) AS day (customer_id, business_date, direction, kind)
 )
 SELECT days.customer_id, days.business_date, days.kind, figures.branch_id, customers.customer_type,
-       figures.transaction_count, figures.sum_minor, figures.largest_minor, figures.event_time,
-       alerts.alert_id IS NOT NULL AS alerted
+       figures.transaction_count, figures.sum_minor, figures.largest_minor, figures.event_time
 FROM days
 JOIN customers USING (customer_id)
 CROSS JOIN LATERAL (

@@ -58,7 +58,7 @@ async def _tell(tx: AsyncConnection, days: set[transactions.Day]) -> int:
     # No day below the least threshold can reach one, so most days never leave the database.
     least = min((rule.threshold_minor for rule in rules), default=0)
     found = await transactions.day_figures(tx, days, least)
-    return await alerts.put(tx, [_reached(day, rules) for day, _ in found])
+    return await alerts.put(tx, [_reached(day, rules) for day in found])
 
 
 def _reached(day: DayFigures, rules: Sequence[Rule]) -> Reached:
