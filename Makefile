@@ -93,16 +93,17 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	touch $@
 
 # Google's protos come from their wheel; buf and protoc need them as files, one of them under its real name.
+# Made beside the old one, which stays whole if a proto is wrong.
 gen/.generated: $(PROTOS) $(VENV)/.installed
-	rm -rf gen
-	mkdir -p gen/third_party/google/longrunning
+	rm -rf gen.new && mkdir -p gen.new/third_party/google/longrunning
 	cd "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" && \
 		cp --parents google/api/{annotations,http,httpbody,client,launch_stage,field_behavior,field_info,resource}.proto \
-			google/rpc/{status,error_details}.proto google/type/{date,money}.proto "$(CURDIR)/gen/third_party" && \
-		cp google/longrunning/operations_proto.proto "$(CURDIR)/gen/third_party/google/longrunning/operations.proto"
-	$(BIN)/python -m grpc_tools.protoc -I protos -I gen/third_party \
-		--python_out=gen --pyi_out=gen --grpc_python_out=gen \
+			google/rpc/{status,error_details}.proto google/type/{date,money}.proto "$(CURDIR)/gen.new/third_party" && \
+		cp google/longrunning/operations_proto.proto "$(CURDIR)/gen.new/third_party/google/longrunning/operations.proto"
+	$(BIN)/python -m grpc_tools.protoc -I protos -I gen.new/third_party \
+		--python_out=gen.new --pyi_out=gen.new --grpc_python_out=gen.new \
 		$(PROTOS)
-	$(BIN)/python -m grpc_tools.protoc -I protos -I gen/third_party --include_imports --include_source_info \
-		--descriptor_set_out=gen/banyan.desc $(PROTOS) google/rpc/status.proto google/rpc/error_details.proto
+	$(BIN)/python -m grpc_tools.protoc -I protos -I gen.new/third_party --include_imports --include_source_info \
+		--descriptor_set_out=gen.new/banyan.desc $(PROTOS) google/rpc/status.proto google/rpc/error_details.proto
+	rm -rf gen && mv gen.new gen
 	touch $@

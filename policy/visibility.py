@@ -7,6 +7,7 @@ the matrix that its text leaves open:
 - "Manager on a side" is the manager whom the row names, while he works at the row's branch, not every manager there:
   the matrix is "per customer", "other staff of the branch" see existence only, unassigned customers are listed for
   claims by bands and tags only, and an acting manager would need no right of his own otherwise.
+- A private manager sees the key customers whose private manager he is as their primary side does, from any branch.
 - A head sees through every row of his branch and of the branches below it; the best row counts ("nearest").
 - Lobby staff get more than existence only with an open ticket, which is decided where tickets are known.
 - Roles add up: a head who is an administrator too sees as a head.
@@ -57,29 +58,37 @@ class Viewer:
 
 @dataclass(frozen=True)
 class OwnerRow:
-    """One branch's ownership of a customer; no manager means the branch's virtual one."""
+    """One branch's ownership of a customer; no manager means the branch's virtual one.
+
+    A key customer's private manager, who may sit anywhere, stands with the primary row.
+    """
 
     branch_id: str
     side: Side
     manager_id: str | None
+    private_manager_id: str | None = None
 
 
 @dataclass(frozen=True)
 class Grant:
     """Rows that open a customer: those of `branch_ids` (None: of any branch), of one manager if one is named.
 
-    They open him at the level of the row's side, or to his existence only.
+    With `private_manager_id` only the rows of this private manager's key customers. They open him at the level of the
+    row's side, or to his existence only.
     """
 
     branch_ids: frozenset[str] | None
     manager_id: str | None = None
     existence_only: bool = False
+    private_manager_id: str | None = None
 
     def level(self, row: OwnerRow) -> Level:
         """What this row opens."""
         if self.branch_ids is not None and row.branch_id not in self.branch_ids:
             return Level.NONE
         if self.manager_id is not None and row.manager_id != self.manager_id:
+            return Level.NONE
+        if self.private_manager_id is not None and row.private_manager_id != self.private_manager_id:
             return Level.NONE
         return Level.EXISTENCE if self.existence_only else _LEVEL_OF_SIDE[row.side]
 
@@ -133,6 +142,8 @@ def scope_of(viewer: Viewer, subtree: frozenset[str]) -> Scope:
         grants.append(Grant(subtree | own))
     if viewer.roles & _MANAGERS:
         grants.append(Grant(own, manager_id=viewer.staff_id))
+    if "PRIVATE_MANAGER" in viewer.roles:
+        grants.append(Grant(None, private_manager_id=viewer.staff_id))
     if viewer.roles & _OTHER_STAFF:
         grants.append(Grant(own, existence_only=True))
     return Scope(viewer.branch_id, tuple(grants))
@@ -196,6 +207,16 @@ CLEAR_FROM: Mapping[str, Level] = MappingProxyType(
         "other_branches": Level.PRIMARY,
         "own": Level.SECONDARY,
         "related_people": Level.SECONDARY,
+        # Computed on the whole bank's money, so telling of it: tags, the key mark, tier, contribution, lifecycle.
+        "tags": Level.PRIMARY,
+        "key_mark": Level.PRIMARY,
+        "value": Level.PRIMARY,
+        # Needed wherever something is sold to him, and before anybody contacts him.
+        "risk_rating": Level.SECONDARY,
+        "contact_room": Level.SECONDARY,
+        # That, how and when another branch contacted him; not about what, nor by whom.
+        "contacts": Level.SECONDARY,
+        "notes": Level.SECONDARY,
         "business_date": Level.SECONDARY,
     }
 )

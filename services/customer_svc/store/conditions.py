@@ -90,7 +90,7 @@ def _deposit(
     condition: DepositCondition, own_branch_id: ColumnElement[str] | None, day: date
 ) -> Iterator[ColumnElement[bool]]:
     if condition.whole_bank:
-        balance, average = customers.c.total_balance_minor, customers.c.total_average_minor
+        balance, average = customers.c.total_deposit_balance_minor, customers.c.total_deposit_average_minor
     else:
         balance, average = OWN_FIGURES.c.deposit_balance_minor, OWN_FIGURES.c.deposit_average_minor
     yield from _between(balance, condition.balance_min_minor, condition.balance_max_minor)

@@ -163,8 +163,8 @@ def _roots(which: ColumnElement[bool], scope: Scope) -> Select[Any]:
     return select(
         c.customer_id,
         *(c[name] for name in _IDENTITY),
-        c.total_balance_minor,
-        c.total_average_minor,
+        c.total_deposit_balance_minor,
+        c.total_deposit_average_minor,
         rows.scalar_subquery().label("owner_rows"),
         select(CHASSIS.business_day.c.business_date).scalar_subquery().label("business_date"),
     ).where(and_(which, ~c.gone, opened_somewhere(scope, Level.EXISTENCE)))
@@ -186,8 +186,8 @@ def _root(row: Row[Any]) -> Root:
         identity,
         owners=[Owner(**_dated(item)) for item in row.owner_rows or ()],
         business_date=row.business_date,
-        total_deposit_balance_minor=row.total_balance_minor,
-        total_deposit_average_minor=row.total_average_minor,
+        total_deposit_balance_minor=row.total_deposit_balance_minor,
+        total_deposit_average_minor=row.total_deposit_average_minor,
     )
 
 

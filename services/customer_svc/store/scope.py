@@ -89,6 +89,8 @@ def _within(row: FromClause, grant: Grant) -> ColumnElement[bool]:
         parts.append(row.c.branch_id == (next(iter(grant.branch_ids)) if one else any_(texts(grant.branch_ids))))
     if grant.manager_id is not None:
         parts.append(row.c.manager_id == grant.manager_id)
+    if grant.private_manager_id is not None:
+        parts.append(row.c.private_manager_id == grant.private_manager_id)
     return and_(true(), *parts)
 
 

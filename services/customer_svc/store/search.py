@@ -16,7 +16,7 @@ _ORDER_COLUMNS: dict[OrderField, ColumnElement[OrderValue]] = {
     OrderField.DISPLAY_NAME: customers.c.display_name,
     OrderField.CUSTOMER_SINCE: customers.c.customer_since_date,
     OrderField.OWN_DEPOSIT_AVERAGE: conditions.OWN_FIGURES.c.deposit_average_minor,
-    OrderField.TOTAL_DEPOSIT_AVERAGE: customers.c.total_average_minor,
+    OrderField.TOTAL_DEPOSIT_AVERAGE: customers.c.total_deposit_average_minor,
 }
 _PLAN = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('work_mem', '32MB', true)")
 _key = customers.c.customer_id

@@ -1,8 +1,9 @@
 """The tables of customer_svc's database, as SQLAlchemy Core sees them; the migrations create them."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Integer, MetaData, SmallInteger, Table, Text
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Date, DateTime, Integer, MetaData, SmallInteger, Table, Text
 
 from chassis.sql.tables import Xid8, chassis_tables
+from services.customer_svc.store.figure_columns import figure_columns
 
 METADATA = MetaData()
 CHASSIS = chassis_tables(METADATA)
@@ -24,8 +25,17 @@ customers = Table(
     Column("residence_district", Text),
     Column("customer_since_date", Date),
     Column("state", Text, nullable=False),
-    Column("total_balance_minor", BigInteger),
-    Column("total_average_minor", BigInteger),
+    Column("risk_rating", SmallInteger),
+    Column("risk_rating_expiry_date", Date),
+    Column("industry", Text),
+    *figure_columns("total_"),
+    Column("tier", SmallInteger),
+    Column("tier_gap_minor", BigInteger),
+    Column("contribution_minor", BigInteger),
+    Column("lifecycle", Text),
+    Column("tag_codes", ARRAY(Text), nullable=False),
+    Column("key_reason", Text),
+    Column("key_until_date", Date),
     Column("update_time", DateTime(timezone=True), nullable=False),
     Column("gone", Boolean, nullable=False),
     Column("rev", Xid8(), nullable=False),
@@ -68,6 +78,16 @@ loans = Table(
     Column("state", Text, nullable=False),
     Column("in_arrears", Boolean, nullable=False),
     Column("officer_id", Text),
+    Column("revolving", Boolean, nullable=False),
+    Column("collateral", Text),
+    Column("next_due_date", Date),
+    Column("next_due_minor", BigInteger),
+    Column("overdue_days", Integer),
+    Column("overdue_minor", BigInteger),
+    Column("interest_arrears_minor", BigInteger),
+    Column("grade", Text),
+    Column("grade_date", Date),
+    Column("last_overdue_date", Date),
 )
 
 cards = Table(
@@ -81,6 +101,12 @@ cards = Table(
     Column("open_date", Date, nullable=False),
     Column("close_date", Date),
     Column("manager_id", Text),
+    Column("used_minor", BigInteger),
+    Column("due_date", Date),
+    Column("due_minor", BigInteger),
+    Column("overdue_days", Integer),
+    Column("instalment_minor", BigInteger),
+    Column("last_use_date", Date),
 )
 
 holdings = Table(
@@ -91,6 +117,16 @@ holdings = Table(
     Column("product_code", Text, primary_key=True),
     Column("open_date", Date, primary_key=True),
     Column("close_date", Date),
+    Column("amount_minor", BigInteger),
+    Column("maturity_date", Date),
+)
+
+products = Table(
+    "products",
+    METADATA,
+    Column("product_id", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("category", Text, nullable=False),
 )
 
 customer_branch_figures = Table(
@@ -98,8 +134,17 @@ customer_branch_figures = Table(
     METADATA,
     Column("customer_id", Text, primary_key=True),
     Column("branch_id", Text, primary_key=True),
-    Column("deposit_balance_minor", BigInteger),
-    Column("deposit_average_minor", BigInteger),
+    *figure_columns(),
+)
+
+monthly_balances = Table(
+    "monthly_balances",
+    METADATA,
+    Column("customer_id", Text, primary_key=True),
+    Column("branch_id", Text, primary_key=True),
+    Column("month_date", Date, primary_key=True),
+    Column("end_minor", BigInteger),
+    Column("average_minor", BigInteger),
 )
 
 # Followed from assignment_svc; `generation` tells rows of an older start of the feed from those that it repeated.
@@ -112,6 +157,35 @@ owners = Table(
     Column("manager_id", Text),
     Column("since_date", Date),
     Column("generation", Integer, nullable=False),
+    Column("private_manager_id", Text),
+)
+
+# Followed from campaign_svc: what is needed to say how much room a customer has left for contacts.
+contact_rooms = Table(
+    "contact_rooms",
+    METADATA,
+    Column("customer_id", Text, primary_key=True),
+    Column("policy_version", Integer, nullable=False),
+    Column("last_contact_time", DateTime(timezone=True)),
+    Column("last_campaign_id", Text),
+    Column("last_outcome", Text),
+    Column("last_refusal_time", DateTime(timezone=True)),
+    Column("do_not_contact_until_time", DateTime(timezone=True)),
+    Column("consent_keys", ARRAY(Text), nullable=False),
+    Column("opt_out_keys", ARRAY(Text), nullable=False),
+    Column("generation", Integer, nullable=False),
+)
+
+contact_instants = Table(
+    "contact_instants",
+    METADATA,
+    Column("customer_id", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("contact_time", DateTime(timezone=True), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("message_class", Text, nullable=False),
+    Column("category", Text),
+    Column("campaign_id", Text),
 )
 
 branches = Table(

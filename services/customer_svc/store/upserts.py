@@ -13,7 +13,7 @@ from services.customer_svc.store.tables import customer_branch_figures
 # Staging holds all branches of a customer, and nothing of one who has no account left. Each side of a join is bounded:
 # a batch would read the whole of it otherwise.
 _TOTALS = """
-UPDATE customers AS c SET total_balance_minor = t.balance, total_average_minor = t.average
+UPDATE customers AS c SET total_deposit_balance_minor = t.balance, total_deposit_average_minor = t.average
 FROM (
   SELECT customer_id,
     CASE WHEN NOT bool_or(s.deposit_balance_minor IS NULL) THEN sum(s.deposit_balance_minor)::bigint END AS balance,
@@ -25,7 +25,7 @@ FROM (
   GROUP BY customer_id ORDER BY customer_id
 ) AS t
 WHERE c.customer_id = t.customer_id
-  AND (c.total_balance_minor, c.total_average_minor) IS DISTINCT FROM (t.balance, t.average)
+  AND (c.total_deposit_balance_minor, c.total_deposit_average_minor) IS DISTINCT FROM (t.balance, t.average)
 """
 _VANISHED = """
 DELETE FROM customer_branch_figures AS f WHERE customer_id > :lower AND customer_id <= :upper

@@ -103,6 +103,7 @@ async def test_a_secondary_head_sees_his_own_branch_only(asks) -> None:
     wang = await asks(Role.BRANCH_HEAD, "b2").get("wang")
     assert wang.view_level == customer_pb2.VIEW_LEVEL_SECONDARY
     masked = {"id_number", "mobile", "other_branches", "owners", "state", "total", "update_time"}
+    masked |= {"key_mark", "tags", "value"}
     assert set(wang.masked_fields) == masked
     assert not wang.HasField("total")
     assert not wang.other_branches

@@ -24,7 +24,7 @@ async def changed(bank, before: dict[str, int]) -> set[str]:
 
 
 async def totals(bank, customer_id: str = "c1") -> tuple[int | None, int | None]:
-    query = "SELECT total_balance_minor, total_average_minor FROM customers WHERE customer_id = :id"
+    query = "SELECT total_deposit_balance_minor, total_deposit_average_minor FROM customers WHERE customer_id = :id"
     async with bank.database.read() as conn:
         row = (await conn.execute(text(query), {"id": customer_id})).one()
         return row[0], row[1]

@@ -1,0 +1,18 @@
+"""Ownership of merged customers."""
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+_STATEMENTS = """
+"""
+
+
+def upgrade() -> None:
+    """Creates everything."""
+    for statement in _STATEMENTS.split(";\n"):
+        if statement.strip():
+            op.execute(statement)

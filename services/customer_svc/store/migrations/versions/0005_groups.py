@@ -1,0 +1,18 @@
+"""Saved groups of customers, and exports."""
+
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+_STATEMENTS = """
+"""
+
+
+def upgrade() -> None:
+    """Creates everything."""
+    for statement in _STATEMENTS.split(";\n"):
+        if statement.strip():
+            op.execute(statement)

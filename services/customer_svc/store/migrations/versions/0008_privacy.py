@@ -1,0 +1,18 @@
+"""Unmasking and erasure."""
+
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+_STATEMENTS = """
+"""
+
+
+def upgrade() -> None:
+    """Creates everything."""
+    for statement in _STATEMENTS.split(";\n"):
+        if statement.strip():
+            op.execute(statement)
