@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from acrm import sources
 from acrm.columns import Table
+from acrm.derived import DERIVED
 from acrm.engines import engine
 from acrm.ingest import Ingested
 from acrm.progress import Progress
@@ -25,7 +26,7 @@ from acrm.publish import Allocated, Sent
 from acrm.sources import FeedReport
 from acrm.stages.branch_facts import Sources, branch_facts
 from acrm.stages.customer_branch_figures import customer_branch_figures
-from acrm.tables import DERIVED, FEED
+from acrm.tables import FEED
 from chassis.clock import monotonic_seconds
 
 # Tables in the order in which one service needs them; the services do not wait for one another.

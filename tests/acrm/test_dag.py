@@ -6,11 +6,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from acrm.dag import FeedRejected, Night, NightOutOfOrder, nights_due, run_night
+from acrm.derived import DERIVED
 from acrm.engines import LOCAL
 from acrm.ingest import Ingested, PublishFailed
 from acrm.progress import silent
 from acrm.publish import Allocated, Sent
-from acrm.tables import DERIVED, FEED
+from acrm.tables import FEED
 
 TODAY = date(2026, 6, 30)
 TOMORROW = date(2026, 7, 1)

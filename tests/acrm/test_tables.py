@@ -1,6 +1,7 @@
 import pytest
 
-from acrm.tables import DERIVED, FEED
+from acrm.derived import DERIVED
+from acrm.tables import FEED
 from services.assignment_svc.store import imports as assignment
 from services.campaign_svc.store import imports as campaign
 from services.customer_svc.store import imports as customer

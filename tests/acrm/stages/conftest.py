@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from acrm.derived import DERIVED
 from acrm.engines import engine
 from acrm.stages.branch_facts import Sources, branch_facts
 from acrm.stages.customer_branch_figures import customer_branch_figures
-from acrm.tables import DERIVED, FEED
+from acrm.tables import FEED
 
 NAMES = ("customers", "accounts", "loans", "cards", "balances")
 

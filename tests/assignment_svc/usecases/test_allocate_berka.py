@@ -5,10 +5,11 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from acrm.derived import DERIVED
 from acrm.engines import engine
 from acrm.rows import arrow_pieces
 from acrm.stages.branch_facts import Sources, branch_facts
-from acrm.tables import DERIVED, FEED
+from acrm.tables import FEED
 from chassis.feed import Wakeups
 from chassis.sql.engine import Database
 from devstack import berka
