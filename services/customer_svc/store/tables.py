@@ -1,6 +1,7 @@
 """The tables of customer_svc's database, as SQLAlchemy Core sees them; the migrations create them."""
 
 from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Date, DateTime, Integer, MetaData, SmallInteger, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.sql.tables import Xid8, chassis_tables
 from services.customer_svc.store.figure_columns import figure_columns
@@ -186,6 +187,17 @@ contact_instants = Table(
     Column("message_class", Text, nullable=False),
     Column("category", Text),
     Column("campaign_id", Text),
+    Column("other_person", Boolean, nullable=False),
+)
+
+contact_policies = Table(
+    "contact_policies",
+    METADATA,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("start_time", DateTime(timezone=True), nullable=False),
+    Column("consent_required", Boolean, nullable=False),
+    Column("caps", JSONB, nullable=False),
+    Column("generation", Integer, nullable=False),
 )
 
 branches = Table(

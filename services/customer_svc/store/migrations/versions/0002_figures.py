@@ -146,7 +146,16 @@ CREATE TABLE contact_instants (
   message_class text NOT NULL,
   category text,
   campaign_id text,
+  other_person boolean NOT NULL,
   PRIMARY KEY (customer_id, channel, contact_time, ordinal)
+);
+
+CREATE TABLE contact_policies (
+  version integer PRIMARY KEY,
+  start_time timestamptz NOT NULL,
+  consent_required boolean NOT NULL,
+  caps jsonb NOT NULL,
+  generation integer NOT NULL
 )
 """
 
