@@ -174,6 +174,7 @@ contact_rooms = Table(
     Column("do_not_contact_until_time", DateTime(timezone=True)),
     Column("consent_keys", ARRAY(Text), nullable=False),
     Column("opt_out_keys", ARRAY(Text), nullable=False),
+    Column("withdrawn_consent_keys", ARRAY(Text), nullable=False),
     Column("generation", Integer, nullable=False),
 )
 

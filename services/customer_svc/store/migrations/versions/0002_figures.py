@@ -135,6 +135,7 @@ CREATE TABLE contact_rooms (
   do_not_contact_until_time timestamptz,
   consent_keys text[] NOT NULL DEFAULT '{}',
   opt_out_keys text[] NOT NULL DEFAULT '{}',
+  withdrawn_consent_keys text[] NOT NULL DEFAULT '{}',
   generation integer NOT NULL
 );
 
