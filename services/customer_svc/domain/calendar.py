@@ -16,6 +16,13 @@ def years_before(day: date, years: int) -> date:
     return date(year, day.month, min(day.day, last))
 
 
+def months_before(day: date, months: int) -> date:
+    """The day so many calendar months before `day`; the last of its month where that is shorter."""
+    count = max(day.year * 12 + day.month - 1 - months, 12)
+    year, month = divmod(count, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
 def birthdays_within(day: date, days: int) -> list[int]:
     """The birthdays, as 1231 for 31 December, that fall on `day` or within `days` days after it."""
     found: set[int] = set()
