@@ -17,6 +17,7 @@ VALUE_MAX = 100
 _WRITTEN: dict[Kind, tuple[str, str]] = {
     "date": (r"\d{4}-\d{2}-\d{2}", "is no date (YYYY-MM-DD)"),
     "amount": (r"-?\d{1,19}", "is no whole number of minor units"),
+    "number": (r"-?\d{1,19}", "is no whole number"),
     "flag": ("true|false", "is neither true nor false"),
     "instant": (
         r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})",
@@ -79,6 +80,8 @@ def _column_checks(column: Column, business_date: date) -> list[tuple[str, str, 
         checks.append((f"NOT regexp_full_match({name}, {quoted(f'{one}(;{one})*')})", f"is not {one} joined by ;"))
     if column.minimum is not None:
         checks.append((f"{name} < {column.minimum}", f"is below {column.minimum}"))
+    if column.maximum is not None:
+        checks.append((f"{name} > {column.maximum}", f"is above {column.maximum}"))
     if column.past:
         checks.append((f"{_day_of(column)} > DATE '{business_date}'", f"is after the business date {business_date}"))
     return [(name, broken, reason) for broken, reason in checks]

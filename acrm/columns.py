@@ -5,7 +5,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-Kind = Literal["id", "text", "code", "codes", "date", "amount", "flag", "instant"]
+Kind = Literal["id", "text", "code", "codes", "date", "amount", "number", "flag", "instant"]
 
 ARROW_OF: dict[Kind, pa.DataType] = {
     "id": pa.string(),
@@ -14,6 +14,7 @@ ARROW_OF: dict[Kind, pa.DataType] = {
     "codes": pa.string(),
     "date": pa.date32(),
     "amount": pa.int64(),
+    "number": pa.int64(),
     "flag": pa.bool_(),
     "instant": pa.timestamp("us", tz="UTC"),
 }
@@ -30,6 +31,7 @@ class Column:
     codes: tuple[str, ...] = ()
     reference: str = ""
     minimum: int | None = None
+    maximum: int | None = None
     past: bool = False
     """The value may not be after the business date."""
 
@@ -68,6 +70,9 @@ class Table:
         return next(column for column in self.columns if column.name == name)
 
 
+CLOSED_TOO_EARLY = Rule("close_date", "close_date < open_date", "is before open_date")
+
+
 def ident(name: str, description: str, *, required: bool = False, reference: str = "") -> Column:
     return Column(name, "id", description, required=required, reference=reference)
 
@@ -88,9 +93,13 @@ def amount(name: str, description: str, *, required: bool = False, minimum: int 
     return Column(name, "amount", description, required=required, minimum=minimum)
 
 
+def number(name: str, description: str, *, minimum: int = 0, maximum: int | None = None) -> Column:
+    return Column(name, "number", description, minimum=minimum, maximum=maximum)
+
+
 def flag(name: str, description: str) -> Column:
     return Column(name, "flag", description, required=True)
 
 
-def instant(name: str, description: str) -> Column:
-    return Column(name, "instant", description, required=True, past=True)
+def instant(name: str, description: str, *, required: bool = True) -> Column:
+    return Column(name, "instant", description, required=required, past=True)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from acrm.columns import Column, Table
-from acrm.tables import DERIVED, FEED
+from acrm.derived import DERIVED
+from acrm.tables import FEED
 
 
 def feed_page() -> str:
@@ -36,6 +37,8 @@ def _meaning(column: Column) -> str:
         facts.append(f"A row of `{column.reference}`.")
     if column.minimum is not None and column.minimum > 0:
         facts.append(f"At least {column.minimum}.")
+    if column.maximum is not None:
+        facts.append(f"At most {column.maximum}.")
     if column.kind == "amount" and column.minimum is None:
         facts.append("May be below 0.")
     return " ".join(facts)

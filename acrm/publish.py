@@ -4,8 +4,9 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -62,12 +63,15 @@ class System:
 
 @dataclass(frozen=True)
 class Sent:
-    """What a service made of the rows of a table."""
+    """What the services made of the rows of a table; a row counts for each service that takes it."""
 
     received: int
     inserted: int
     updated: int
     unchanged: int
+
+    def __add__(self, other: "Sent") -> "Sent":
+        return Sent(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -94,11 +98,13 @@ _ASSIGNMENT = _Importer(
 )
 _CUSTOMER = _Importer("banyan.customer.v1.ImportService", customer_import_grpc.ImportServiceStub, customer_import)
 _CAMPAIGN = _Importer("banyan.campaign.v1.ImportService", campaign_import_grpc.ImportServiceStub, campaign_import)
+# Who takes which table, in the order in which it is sent.
 _IMPORTERS = {
-    **dict.fromkeys(("branches", "staff", "branch_facts"), _ASSIGNMENT),
-    **dict.fromkeys(("customers", "relations", "accounts", "loans", "cards", "holdings"), _CUSTOMER),
-    "customer_branch_figures": _CUSTOMER,
-    **dict.fromkeys(("products", "contacts"), _CAMPAIGN),
+    **dict.fromkeys(("branches", "staff", "branch_facts"), (_ASSIGNMENT,)),
+    **dict.fromkeys(("customers", "relations", "accounts", "loans", "cards", "holdings"), (_CUSTOMER,)),
+    "customer_branch_figures": (_CUSTOMER,),
+    "products": (_CAMPAIGN, _CUSTOMER),
+    **dict.fromkeys(("consents", "opt_outs", "contacts"), (_CAMPAIGN,)),
 }
 _NEEDS = (
     *(importer.service for importer in (_ASSIGNMENT, _CUSTOMER, _CAMPAIGN)),
@@ -114,18 +120,15 @@ class Publisher:
         self._progress = progress
 
     async def send(self, table: Table, path: Path, business_date: date) -> Sent:
-        """Sends a table to the service that takes it; all of its rows are stored, or none and it raises.
+        """Sends a table to each service that takes it; there all of its rows are stored, or none and it raises.
 
         Rows that refer to what the service has not heard of yet are sent again for up to a minute.
         """
-        importer = _IMPORTERS[table.name]
         total = row_count(path)
         self._progress(table.name, 0, total)
-
-        async def once() -> Sent:
-            return await self._import(importer, table, path, business_date)
-
-        sent = await _repeated(table.name, once)
+        sent = Sent(0, 0, 0, 0)
+        for importer in _IMPORTERS[table.name]:
+            sent += await _repeated(table.name, partial(self._import, importer, table, path, business_date))
         self._progress(table.name, total, total)
         return sent
 

@@ -10,10 +10,11 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 
 from acrm import checks, readers
+from acrm.business_tables import ACCOUNTS
 from acrm.columns import Table
 from acrm.engines import LOCAL, Engine, engine, quoted
 from acrm.readers import Fault
-from acrm.tables import ACCOUNTS, BRANCHES, FEED
+from acrm.tables import BRANCHES, FEED
 
 # A report names so many faults; the rejects files name all.
 FAULTS_SHOWN_MAX = 100

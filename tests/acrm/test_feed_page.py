@@ -1,7 +1,7 @@
 from pathlib import Path
 
+from acrm.business_tables import OPERATIONS
 from acrm.feed_page import feed_page
-from acrm.tables import OPERATIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "feed.md"
 

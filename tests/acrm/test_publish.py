@@ -15,6 +15,8 @@ from banyan.assignment.v1 import (
 )
 from banyan.campaign.v1 import import_service_pb2 as campaign_pb2
 from banyan.campaign.v1 import import_service_pb2_grpc as campaign_grpc
+from banyan.customer.v1 import import_service_pb2 as customer_pb2
+from banyan.customer.v1 import import_service_pb2_grpc as customer_grpc
 from google.longrunning import operations_pb2
 from google.rpc.code_pb2 import FAILED_PRECONDITION, INVALID_ARGUMENT
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
@@ -32,10 +34,11 @@ TODAY = date(2026, 6, 30)
 ROWS = 70_000
 
 
-class Campaign(campaign_grpc.ImportServiceServicer):
+class Importing:
     """Takes rows as a service would, or answers one after another of `refusals` first."""
 
-    def __init__(self):
+    def __init__(self, messages):
+        self.messages = messages
         self.refusals = []
         self.headers = []
         self.rows = []
@@ -51,7 +54,7 @@ class Campaign(campaign_grpc.ImportServiceServicer):
             await context.abort_with_status(rpc_status.to_status(self.refusals.pop(0)))
         read = pa.ipc.open_stream(io.BytesIO(b"".join(pieces))).read_all()
         self.rows = read.to_pylist()
-        return campaign_pb2.ImportRowsResponse(received_count=read.num_rows, inserted_count=3, unchanged_count=1)
+        return self.messages.ImportRowsResponse(received_count=read.num_rows, inserted_count=3, unchanged_count=1)
 
 
 class Ownership(ownership_service_pb2_grpc.OwnershipServiceServicer):
@@ -91,8 +94,10 @@ async def bank(monkeypatch):
     monkeypatch.setattr(publish, "_BACK_OFF_SECONDS", 0.01)
     monkeypatch.setattr(publish, "_POLL_SECONDS", 0.01)
     server = grpc.aio.server()
-    servicers = {"campaign": Campaign(), "ownership": Ownership(), "operations": Operations()}
+    servicers = {"campaign": Importing(campaign_pb2), "customer": Importing(customer_pb2)}
+    servicers |= {"ownership": Ownership(), "operations": Operations()}
     campaign_grpc.add_ImportServiceServicer_to_server(servicers["campaign"], server)
+    customer_grpc.add_ImportServiceServicer_to_server(servicers["customer"], server)
     import_service_pb2_grpc.add_ImportServiceServicer_to_server(import_service_pb2_grpc.ImportServiceServicer(), server)
     ownership_service_pb2_grpc.add_OwnershipServiceServicer_to_server(servicers["ownership"], server)
     operation_service_pb2_grpc.add_OperationServiceServicer_to_server(servicers["operations"], server)
@@ -120,25 +125,27 @@ def refusal(reason, code=INVALID_ARGUMENT):
     return status
 
 
-async def test_a_table_arrives_whole_with_its_name_and_date(bank, products):
+async def test_a_table_arrives_whole_with_its_name_and_date_at_each_service_that_takes_it(bank, products):
     sent = await bank["publisher"].send(FEED["products"], products, TODAY)
-    assert sent == Sent(received=ROWS, inserted=3, updated=0, unchanged=1)
-    assert bank["campaign"].headers == [("products", 30)]
-    assert bank["campaign"].rows == pq.read_table(products).to_pylist()
+    assert sent == Sent(received=2 * ROWS, inserted=6, updated=0, unchanged=2)
+    for name in ("campaign", "customer"):
+        assert bank[name].headers == [("products", 30)]
+        assert bank[name].rows == pq.read_table(products).to_pylist()
     assert bank["told"][0] == ("products", 0, ROWS)
     assert bank["told"][-1] == ("products", ROWS, ROWS)
 
 
 async def test_rows_that_refer_to_what_is_not_known_yet_are_sent_again(bank, products):
     bank["campaign"].refusals = [refusal("REFERENCE_UNKNOWN")] * 3
-    assert (await bank["publisher"].send(FEED["products"], products, TODAY)).received == ROWS
+    assert (await bank["publisher"].send(FEED["products"], products, TODAY)).received == 2 * ROWS
     assert len(bank["campaign"].headers) == 4
+    assert len(bank["customer"].headers) == 1
 
 
 async def test_a_service_that_cannot_be_reached_is_asked_a_few_times(bank, products):
     unavailable = Status(code=grpc.StatusCode.UNAVAILABLE.value[0], message="draining")
     bank["campaign"].refusals = [unavailable] * 2
-    assert (await bank["publisher"].send(FEED["products"], products, TODAY)).received == ROWS
+    assert (await bank["publisher"].send(FEED["products"], products, TODAY)).received == 2 * ROWS
     bank["campaign"].refusals = [unavailable] * 10
     with pytest.raises(PublishFailed, match="products: UNAVAILABLE draining"):
         await bank["publisher"].send(FEED["products"], products, TODAY)

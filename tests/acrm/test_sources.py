@@ -28,6 +28,8 @@ def broken_values(column):
         yield datetime(2026, 6, 30, 16, tzinfo=UTC) if column.kind == "instant" else TOMORROW, "is after the business"
     if column.minimum is not None:
         yield column.minimum - 1, f"is below {column.minimum}"
+    if column.maximum is not None:
+        yield column.maximum + 1, f"is above {column.maximum}"
     if column.kind == "id":
         yield "no spaces", "is no id"
         yield "x" * 65, "is no id"
@@ -46,7 +48,7 @@ def unreadable_values(column):
     if column.kind == "date":
         yield "2026-02-30", "is no date"
         yield "30.06.2026", "is no date"
-    if column.kind == "amount":
+    if column.kind in {"amount", "number"}:
         yield "12.5", "is no whole number"
         yield "1e3", "is no whole number"
         yield "9223372036854775808", "is no whole number"
@@ -146,6 +148,20 @@ def test_csv_and_parquet_have_the_same_faults(rows, write_csv, write_parquet, ch
         ("loans", 1, {"state": "LIVE"}, "close_date", "must be given exactly if state is not LIVE"),
         ("loans", 0, {"due_date": date(2019, 1, 1)}, "due_date", "is before disburse_date"),
         ("loans", 1, {"close_date": date(2019, 1, 1)}, "close_date", "is before disburse_date"),
+        ("loans", 1, {"next_due_date": date(2026, 7, 1)}, "next_due_date", "is given though state is not LIVE"),
+        ("loans", 0, {"next_due_date": None}, "next_due_minor", "has no next_due_date"),
+        ("loans", 1, {"overdue_days": 0}, "overdue_days", "is given though state is not LIVE"),
+        ("loans", 0, {"in_arrears": False}, "overdue_days", "is above 0 though in_arrears is false"),
+        ("loans", 0, {"in_arrears": False}, "overdue_minor", "is above 0 though in_arrears is false"),
+        ("loans", 0, {"in_arrears": False}, "interest_arrears_minor", "is above 0 though in_arrears is false"),
+        ("loans", 0, {"grade": None}, "grade_date", "has no grade"),
+        ("loans", 0, {"grade_date": date(2019, 1, 1)}, "grade_date", "is before disburse_date"),
+        ("loans", 0, {"last_overdue_date": date(2019, 1, 1)}, "last_overdue_date", "is before disburse_date"),
+        ("customers", 0, {"risk_rating": None}, "risk_rating_expiry_date", "has no risk_rating"),
+        ("cards", 0, {"due_date": None}, "due_minor", "has no due_date"),
+        ("cards", 0, {"last_use_date": date(2019, 1, 1)}, "last_use_date", "is before open_date"),
+        ("holdings", 0, {"maturity_date": date(2019, 1, 1)}, "maturity_date", "is before open_date"),
+        ("complaints", 0, {"close_time": datetime(2026, 5, 1, tzinfo=UTC)}, "close_time", "is before open_time"),
         ("cards", 0, {"close_date": date(2019, 1, 1)}, "close_date", "is before open_date"),
         ("holdings", 0, {"close_date": date(2019, 1, 1)}, "close_date", "is before open_date"),
         ("transactions", 0, {"reversed_transaction_id": "x1"}, "reversed_transaction_id", "is the booking"),
@@ -166,6 +182,7 @@ def test_the_good_rows_are_taken_if_bad_ones_are_to_be_skipped(rows, write_csv, 
     left = {name: pq.read_table(tmp_path / "clean" / f"{name}.parquet").num_rows for name in FEED}
     assert left == report.row_counts
     gone = {"customers": 1, "relations": 0, "accounts": 0, "cards": 0, "holdings": 0, "balances": 0, "contacts": 0}
+    gone |= {"complaints": 0, "consents": 0, "opt_outs": 0}
     assert left == {name: len(given) for name, given in rows.items()} | gone | {"transactions": 0}
 
 

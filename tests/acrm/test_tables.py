@@ -29,5 +29,5 @@ def test_the_services_take_exactly_the_tables_of_the_feed(table):
         assert set(codes.split(",")) - {""} <= set(column.codes)
 
 
-def test_every_table_but_balances_and_transactions_is_taken():
-    assert {table.name for table in TAKEN} == set(FEED | DERIVED) - {"balances", "transactions"}
+def test_every_table_is_taken_but_those_of_the_batch_alone_and_transactions():
+    assert {table.name for table in TAKEN} == set(FEED | DERIVED) - {"balances", "complaints", "transactions"}
