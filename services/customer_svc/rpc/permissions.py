@@ -25,6 +25,8 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.customer.v1.CustomerService/GetCustomer": _BY_NAME,
         "/banyan.customer.v1.CustomerService/SearchCustomers": _BY_NAME,
         "/banyan.customer.v1.CustomerService/CountCustomers": _COUNTING,
+        "/banyan.customer.v1.CustomerService/FacetCustomers": _COUNTING,
+        "/banyan.customer.v1.CustomerService/ExplainQuery": _COUNTING,
         "/banyan.customer.v1.CustomerService/WatchCustomerFactChanges": _SERVICES,
         "/banyan.customer.v1.ImportService/ImportRows": _SERVICES,
         "/banyan.customer.v1.OperationService/GetOperation": ANY_ROLE,
