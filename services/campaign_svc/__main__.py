@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from banyan.campaign.v1 import (
+    contact_room_service_pb2_grpc,
     contact_service_pb2_grpc,
     import_service_pb2,
     import_service_pb2_grpc,
@@ -15,7 +16,7 @@ from banyan.campaign.v1 import (
 
 from chassis import paging
 from chassis.channel import mesh
-from chassis.feed import Wakeups
+from chassis.feed import Publisher, Wakeups
 from chassis.import_servicer import ImportServicer
 from chassis.leader import Leader
 from chassis.operations import Operations, OperationServicer
@@ -28,10 +29,12 @@ from chassis.tokens import KeyRing, Revocations, Signer, Verifier
 from services.campaign_svc.jobs.follow import followers, watch_revocations
 from services.campaign_svc.jobs.housekeeping import keep_house
 from services.campaign_svc.peers import assignment, customers
+from services.campaign_svc.rpc.contact_room_service import ContactRoomServicer
 from services.campaign_svc.rpc.contact_service import ContactServicer
 from services.campaign_svc.rpc.permissions import ALLOWED
 from services.campaign_svc.rpc.product_service import ProductServicer
 from services.campaign_svc.settings import Settings
+from services.campaign_svc.store import contact_rooms
 from services.campaign_svc.store.imports import TABLES
 
 APPLICATION = "campaign_svc"
@@ -51,7 +54,7 @@ async def main(settings: Settings) -> None:
     app = App(
         application=APPLICATION,
         error_domain="campaign.banyan",
-        services=_services(settings, database, operations),
+        services=_services(settings, database, operations, wakeups),
         allowed=ALLOWED,
         verifier=Verifier(keys, revocations.is_revoked),
         jobs=[
@@ -68,9 +71,15 @@ async def main(settings: Settings) -> None:
     await serve(settings, app, net.registry)
 
 
-def _services(settings: Settings, database: Database, operations: Operations) -> list[Served]:
+def _services(settings: Settings, database: Database, operations: Operations, wakeups: Wakeups) -> list[Served]:
     secret = paging.secret(settings.keys)
+    rooms = Publisher(database, contact_rooms.FEED, contact_rooms.read_page, wakeups)
     return [
+        Served(
+            "banyan.campaign.v1.ContactRoomService",
+            contact_room_service_pb2_grpc.add_ContactRoomServiceServicer_to_server,
+            ContactRoomServicer(database, rooms, secret),
+        ),
         Served(
             "banyan.campaign.v1.ContactService",
             contact_service_pb2_grpc.add_ContactServiceServicer_to_server,

@@ -13,7 +13,7 @@ from devstack.postgres import Postgres
 from services.campaign_svc.store.tables import metadata
 
 MIGRATIONS = Path(services.campaign_svc.store.__file__).parent / "migrations"
-KEPT = {"feed_epoch"}
+KEPT = {"contact_policies", "feed_epoch"}
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
 """The tables of campaign_svc. Seen by its own store only; the migrations say what they are made of to the letter."""
 
-from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text
+from sqlalchemy import Boolean, Column, DateTime, Integer, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
 
-from chassis.sql.tables import chassis_tables
+from chassis.sql.tables import chassis_tables, rev_column
 
 metadata = MetaData()
 chassis = chassis_tables(metadata)
@@ -32,6 +33,44 @@ contacts = Table(
     Column("actor", Text, nullable=False),
     Column("branch_id", Text, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
+)
+
+# The root of the feed of contact room: whatever changes of a customer's contacts, consents or opt-outs moves its rev.
+contact_rooms = Table(
+    "contact_rooms",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("gone", Boolean, nullable=False),
+    rev_column(),
+)
+consents = Table(
+    "consents",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("category", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("state_time", DateTime(timezone=True), nullable=False),
+    Column("version", Text),
+    Column("proof", Text),
+)
+opt_outs = Table(
+    "opt_outs",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("category", Text, primary_key=True),
+    Column("opt_out_time", DateTime(timezone=True), nullable=False),
+)
+# Never changed: a new version takes the place of the one before.
+contact_policies = Table(
+    "contact_policies",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("start_time", DateTime(timezone=True), nullable=False),
+    Column("consent_required", Boolean, nullable=False),
+    Column("caps", JSONB, nullable=False),
+    rev_column(),
 )
 
 # Followed of customer_svc.

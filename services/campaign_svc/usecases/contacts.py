@@ -10,7 +10,7 @@ from chassis.errors import Kind, Refused, not_found
 from policy.visibility import Level, Viewer, scope_of
 from services.campaign_svc.domain.contacts import Contact, Made, lies_ahead, shown_to
 from services.campaign_svc.domain.viewing import Reading
-from services.campaign_svc.store import contacts, followed, products, reads
+from services.campaign_svc.store import contact_rooms, contacts, followed, products, reads
 from services.campaign_svc.store.contacts import Wanted
 
 
@@ -23,6 +23,7 @@ async def record_contact(tx: AsyncConnection, viewer: Viewer, made: Made) -> Con
     if made.product_id is not None and await products.get(tx, made.product_id) is None:
         metadata = {"field": "contact.product", "value": made.product_id}
         raise Refused(Kind.INVALID, "REFERENCE_UNKNOWN", "contact.product: there is no such product", metadata)
+    await contact_rooms.touch(tx, [made.customer_id])
     return await contacts.add(tx, made, viewer.staff_id, viewer.branch_id)
 
 
