@@ -51,8 +51,9 @@ def words_missing(text, protos):
     for file in protos:
         for message in file.message_type:
             resource = message.options.Extensions[resource_pb2.resource].type
-            if resource and resource.partition("/")[2].lower() not in listed:
-                yield f"docs/glossary.md lacks the resource `{resource.partition('/')[2].lower()}`: say what it is"
+            word = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", resource.partition("/")[2]).lower()
+            if resource and word not in listed:
+                yield f"docs/glossary.md lacks the resource `{word}`: say what it is"
         enums = [("", enum) for enum in file.enum_type]
         enums += [(f"{message.name}.", enum) for message in file.message_type for enum in message.enum_type]
         for owner, enum in enums:
