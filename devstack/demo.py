@@ -10,9 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from acrm.tables import FEED
-from devstack import demo_bookings, demo_contacts, demo_org
+from devstack import demo_contacts, demo_org
+from devstack.demo_balances import make_balances
+from devstack.demo_bookings import make_bookings, transactions_table
 from devstack.demo_business import Business
+from devstack.demo_cards import cards_table
+from devstack.demo_holdings import draw_holdings, holdings_table
+from devstack.demo_loans import draw_loans, loans_table
 from devstack.demo_people import make_people
+from devstack.demo_relations import relations_table
+from devstack.demo_said import said_tables
 
 BUSINESS_DATE = date(2026, 6, 30)
 # Up to so many customers each has all of his transactions and contacts; of more, a part, so that a feed stays handy.
@@ -53,15 +60,21 @@ def _draw(write: Callable[[str, pa.Table], None], org: demo_org.Org, size: tuple
     people = make_people(customers, seed, BUSINESS_DATE)
     business = Business(people, org, seed, BUSINESS_DATE)
     accounts = business.accounts()
-    booked = demo_bookings.make_bookings(people, accounts, seed, BUSINESS_DATE, share)
-    write("transactions", demo_bookings.transactions_table(booked, seed))
-    balances = demo_bookings.make_balances(people, accounts, booked, seed, BUSINESS_DATE)
+    holdings = draw_holdings(business)
+    booked = make_bookings(business, accounts, holdings, share)
+    write("transactions", transactions_table(business, accounts, holdings, booked))
+    balances = make_balances(business, accounts, booked, share)
     write("balances", balances.table)
     write("accounts", business.accounts_table(accounts, balances.ending, balances.unknown))
     write("contacts", demo_contacts.contacts_table(people, seed, BUSINESS_DATE, share))
     write("customers", people.customers)
-    for name in ("loans", "cards", "holdings", "relations"):
-        write(name, getattr(business, name)())
+    write("holdings", holdings_table(business, holdings))
+    loans = draw_loans(business)
+    write("loans", loans_table(business, loans))
+    write("cards", cards_table(business))
+    write("relations", relations_table(business, loans))
+    for name, table in said_tables(business):
+        write(name, table)
 
 
 def _write(target: Path, name: str, table: pa.Table) -> None:

@@ -1,4 +1,4 @@
-"""The demo bank's 90 days of transactions, and the balances that they lead to."""
+"""The demo bank's 90 days of transactions, with regular income from the months before."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -7,37 +7,25 @@ import numpy as np
 import pyarrow as pa
 
 from chassis.clock import bank_noon
-from devstack.demo_business import Accounts
-from devstack.demo_columns import (
-    Mask,
-    Numbers,
-    amounts,
-    between,
-    day_number,
-    days,
-    flags,
-    ids,
-    instants,
-    lognormal_minor,
-    pick,
-    rows,
-)
-from devstack.demo_people import People
+from devstack.demo_business import Accounts, Business
+from devstack.demo_columns import Mask, Numbers, amounts, between, flags, ids, instants, lognormal_minor, pick, rows
+from devstack.demo_holdings import Holdings
+from devstack.demo_patterns import PATTERN_OPERATIONS, Moves, draw_patterns
 
 DAYS = 90
-PER_ACCOUNT_MEAN = 10
+_EPOCH = date(1970, 1, 1).toordinal()
+PER_ACCOUNT_MEAN = 9
 REVERSED_SHARE = 0.003
 OWN_TRANSFER_SHARE = 0.03
-UNKNOWN_BALANCE_SHARE = 0.001
-OVERDRAWN_SHARE = 0.01
-# Balances are told from this many days back, if the account is older.
-_BALANCES_FROM = 120
+# Of those who have the mobile bank, so many transfers are made there; of the others' cash, half at the counter.
+MOBILE_SHARE = 0.8
 
-# operation, direction, how often, median in units, spread, standing order
+# operation, direction, how often, median in units, spread, standing order. Wages and pensions come once a month, to
+# those who have them paid here (demo_patterns).
 _SORTS = (
-    ("salary", "IN", 6, 6_000, 0.4, False),
-    ("pension", "IN", 3, 2_500, 0.3, False),
-    ("transfer_in", "IN", 14, 1_500, 1.5, False),
+    ("salary", "IN", 0, 6_000, 0.4, False),
+    ("pension", "IN", 0, 2_500, 0.3, False),
+    ("transfer_in", "IN", 19, 1_500, 1.5, False),
     ("cash_in", "IN", 8, 2_000, 1.2, False),
     ("interest_credit", "IN", 4, 20, 1.0, False),
     ("transfer_out", "OUT", 14, 1_200, 1.5, False),
@@ -54,6 +42,8 @@ _REVERSAL = len(_SORTS)
 _OWN_IN = _OPERATIONS.index("transfer_in")
 _OWN_OUT = _OPERATIONS.index("transfer_out")
 _OUT = np.array([sort[1] == "OUT" for sort in _SORTS])
+_CHANNELS = ("COUNTER", "ATM", "POS", "MOBILE", "ONLINE", "SYSTEM")
+_COUNTER, _ATM, _POS, _MOBILE, _ONLINE, _SYSTEM = range(len(_CHANNELS))
 _BANKS = ("工商银行", "农业银行", "中国银行", "建设银行", "邮储银行")
 
 
@@ -74,10 +64,10 @@ class Bookings:
     """The number of the booking that this one reverses, else -1."""
 
 
-def make_bookings(people: People, accounts: Accounts, seed: int, today: date, traffic: float) -> Bookings:
+def make_bookings(business: Business, accounts: Accounts, holdings: Holdings, traffic: float) -> Bookings:
     """Bookings on open demand accounts, with transfers between a customer's own accounts and reversals among them."""
-    chance = np.random.default_rng([seed, 9])
-    now = day_number(today)
+    chance = business.chance(9)
+    people, now = business.people, business.now
     busy = np.flatnonzero(~accounts.is_time & ~accounts.closed & (accounts.open_day < now))
     # Few accounts have very many.
     rate = PER_ACCOUNT_MEAN * traffic * np.exp(chance.normal(-0.32, 0.8, len(busy)))
@@ -90,13 +80,33 @@ def make_bookings(people: People, accounts: Accounts, seed: int, today: date, tr
     amount = lognormal_minor(chance, median, 1.0, count)
     spread = np.array([sort[4] for sort in _SORTS])[sort]
     amount = np.maximum((amount / (median * 100)) ** spread * median * 100, 1).astype(np.int64)
-    clock = chance.integers(8 * 3600, 21 * 3600, count)
-    drawn = Bookings(
-        account, day * 86_400 + clock, day, sort, ~_OUT[sort], amount, np.zeros(count, dtype=bool), np.full(count, -1)
+    usual = _of_moves(Moves(account, day, sort, amount), chance)
+    patterns = draw_patterns(business, accounts, holdings, traffic)
+    of_patterns = Moves(
+        patterns.account,
+        patterns.day,
+        np.array([_OPERATIONS.index(name) for name in PATTERN_OPERATIONS])[patterns.sort],
+        patterns.amount,
     )
-    offset = bank_noon(today).utcoffset()
+    drawn = _joined(_with_own_transfers(chance, usual, accounts), _of_moves(of_patterns, chance))
+    offset = bank_noon(date.fromordinal(_EPOCH + now)).utcoffset()
     assert offset is not None, "bank time has an offset"
-    return _numbered(_with_reversals(chance, _with_own_transfers(chance, drawn, accounts)), int(offset.total_seconds()))
+    return _numbered(_with_reversals(chance, drawn), int(offset.total_seconds()))
+
+
+def _of_moves(moves: Moves, chance: np.random.Generator) -> Bookings:
+    """Bookings during the day, none of them special."""
+    count = len(moves.account)
+    return Bookings(
+        account=moves.account,
+        second=moves.day * 86_400 + chance.integers(8 * 3600, 21 * 3600, count),
+        day=moves.day,
+        sort=moves.sort,
+        incoming=~_OUT[moves.sort],
+        amount=moves.amount,
+        own_transfer=np.zeros(count, dtype=bool),
+        undoes=np.full(count, -1),
+    )
 
 
 def _joined(one: Bookings, other: Bookings) -> Bookings:
@@ -169,8 +179,8 @@ def _numbered(booked: Bookings, offset_seconds: int) -> Bookings:
     )
 
 
-def transactions_table(booked: Bookings, seed: int) -> pa.Table:
-    chance = np.random.default_rng([seed, 10])
+def transactions_table(business: Business, accounts: Accounts, holdings: Holdings, booked: Bookings) -> pa.Table:
+    chance = business.chance(10)
     count = len(booked.account)
     names = (*_OPERATIONS, "reversal")
     is_transfer = np.isin(booked.sort, [index for index, name in enumerate(names) if name.startswith("transfer")])
@@ -190,57 +200,24 @@ def transactions_table(booked: Bookings, seed: int) -> pa.Table:
             "standing_order": flags(standing & ~booked.own_transfer),
             "own_transfer": flags(booked.own_transfer),
             "reversed_transaction_id": ids("T", booked.undoes + 1, 10, booked.undoes < 0),
+            "channel": pick(_CHANNELS, _channel(business, accounts, holdings, booked)),
         },
     )
 
 
-@dataclass(frozen=True)
-class Balances:
-    """The balance of each account on the business date, and the rows that lead there."""
-
-    ending: Numbers
-    unknown: Mask
-    table: pa.Table
-
-
-def make_balances(people: People, accounts: Accounts, booked: Bookings, seed: int, today: date) -> Balances:
-    """Balances that fit the transactions: an opening one, then one for each day on which something was booked."""
-    chance = np.random.default_rng([seed, 11])
-    count = len(accounts.owner)
-    now = day_number(today)
-    order = np.lexsort((booked.day, booked.account))
-    account, day = booked.account[order], booked.day[order]
-    running = _running(account, np.where(booked.incoming, booked.amount, -booked.amount)[order])
-    median = np.where(accounts.is_time, 30_000, 6_000) * np.where(people.corporate[accounts.owner], 20, 1)
-    lowest = np.zeros(count, dtype=np.int64)
-    np.minimum.at(lowest, account, running)
-    opening = lognormal_minor(chance, median, 1.6, count) - np.where(chance.random(count) < OVERDRAWN_SHARE, 0, lowest)
-    last_of_day = np.append((account[1:] != account[:-1]) | (day[1:] != day[:-1]), True)[: len(account)]
-    ending = np.where(accounts.closed, 0, opening)
-    last_of_account = np.append(account[1:] != account[:-1], True)[: len(account)]
-    ending[account[last_of_account]] += running[last_of_account]
-    # An account that was closed long ago had its last balance before the window.
-    told = ~accounts.closed | (accounts.close_day > now - _BALANCES_FROM)
-    first_day = np.maximum(accounts.open_day, now - _BALANCES_FROM)
-    opened = np.flatnonzero(told & (~accounts.closed | (accounts.close_day > first_day)))
-    emptied = np.flatnonzero(told & accounts.closed)
-    parts = (
-        (opened, first_day[opened], opening[opened]),
-        (emptied, accounts.close_day[emptied], np.zeros(len(emptied), dtype=np.int64)),
-        (account[last_of_day], day[last_of_day], (opening[account] + running)[last_of_day]),
-    )
-    of, at, balance = (np.concatenate(column) for column in zip(*parts, strict=True))
-    table = rows(
-        "balances",
-        {"account_id": ids("A", of + 1, 9), "balance_date": days(at), "balance_minor": amounts(balance)},
-    )
-    return Balances(ending, chance.random(count) < UNKNOWN_BALANCE_SHARE, table)
-
-
-def _running(group: Numbers, value: Numbers) -> Numbers:
-    """The running sum within each group; rows of a group stand together."""
-    total = np.cumsum(value)
-    starts = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(group)])
-    before = np.zeros(len(group), dtype=np.int64)
-    before[starts] = np.diff(np.append(0, total[starts] - value[starts]))
-    return total - np.cumsum(before)
+def _channel(business: Business, accounts: Accounts, holdings: Holdings, booked: Bookings) -> Numbers:
+    """Where each booking was made: with a mobile or net bank mostly there, without at the counter or a machine."""
+    chance = business.chance(17)
+    owner = accounts.owner[booked.account]
+    mobile, online = (holdings.holders(name, business.people.count)[owner] for name in ("mobile_bank", "e_bank"))
+    draw = chance.random((2, len(owner)))
+    cash = np.where(draw[0] < 0.5, _COUNTER, _ATM)  # noqa: PLR2004 - evens
+    paid = np.where(mobile & (draw[0] < 0.4), _MOBILE, _POS)  # noqa: PLR2004 - with the phone
+    sent = np.where(online, np.where(draw[1] < 0.9, _ONLINE, _COUNTER), cash)  # noqa: PLR2004 - mostly
+    sent = np.where(mobile & (draw[0] < MOBILE_SHARE), _MOBILE, sent)
+    standing = np.array([*(sort[5] for sort in _SORTS), False])[booked.sort] & ~booked.own_transfer
+    channel = np.full(len(owner), _SYSTEM)
+    for names, made in ((("cash_in", "cash_out"), cash), (("card_payment",), paid), (("transfer_out",), sent)):
+        chosen = np.isin(booked.sort, [i for i, name in enumerate(_OPERATIONS) if name in names]) & ~standing
+        channel[chosen] = made[chosen]
+    return channel

@@ -48,9 +48,9 @@ def amounts(minor: Numbers, missing: Mask | None = None) -> pa.Array:
     return pa.array(minor, pa.int64(), mask=missing)
 
 
-def instants(seconds: Numbers) -> pa.Array:
+def instants(seconds: Numbers, missing: Mask | None = None) -> pa.Array:
     """Instants given in seconds since 1970, UTC."""
-    return pa.array(seconds * 1_000_000, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
+    return pa.array(seconds * 1_000_000, pa.int64(), mask=missing).cast(pa.timestamp("us", tz="UTC"))
 
 
 def flags(mask: Mask) -> pa.Array:

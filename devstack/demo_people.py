@@ -1,4 +1,8 @@
-"""The demo bank's customers: people and companies, families on one phone, duplicates, minors, dead and frozen ones."""
+"""The demo bank's customers: people and companies, families on one phone, duplicates, minors, dead and frozen ones.
+
+The last 0.6 % of the ids are somebody before them under a second id, with his name and birthday. Of these the half with
+odd numbers also have his document; of the others, which were entered without one, every second has his phone.
+"""
 
 from dataclasses import dataclass
 from datetime import date
@@ -6,7 +10,8 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from devstack.demo_columns import Mask, Numbers, between, day_number, days, ids, joined, pick, rows
+from devstack.demo_columns import Mask, Numbers, amounts, between, day_number, days, ids, joined, pick, rows
+from devstack.demo_documents import id_numbers, licence_numbers
 from devstack.demo_words import (
     CITIES,
     COMPANY_TRADES,
@@ -27,8 +32,10 @@ FAULTY_PHONE_EVERY = 5_000
 FAULTY_PHONE_SIZE = 12
 _STATES = ("ACTIVE", "DECEASED", "FROZEN")
 ADULT_DAYS = 18 * 365
-_ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-_ID_CHECKS = tuple("10X98765432")
+# How many adults told how much risk they bear, and for how long that is valid.
+RATED_SHARE = 0.55
+RATING_DAYS = 365
+RATING_EXPIRED_DAYS_MAX = 90
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,8 @@ class People:
 
     count: int
     corporate: Mask
+    adult: Mask
+    """Grown up, or a company."""
     birth_day: Numbers
     since_day: Numbers
     phone: Numbers
@@ -61,34 +70,39 @@ def make_people(count: int, seed: int, today: date) -> People:
     age_days = np.clip(chance.normal(46 * 365, 16 * 365, count), 365, 92 * 365).astype(np.int64)
     birth_day = (now - age_days)[original]
     since_day = np.maximum(between(chance, np.full(count, day_number(date(1999, 1, 1))), now - 1), birth_day)
-    phone = _phones(count)[original]
+    # Half of the duplicates were entered without their identity document, half of these with another phone too.
+    no_document = (original != everyone) & (everyone % 2 == 0)
+    phone = np.where(no_document & (everyone % 4 == 2), everyone, _phones(count)[original])  # noqa: PLR2004 - every second
     state = chance.choice(3, count, p=[0.995, 0.003, 0.002])
     female = (chance.random(count) < 0.51)[original]  # noqa: PLR2004 - as in the population
-    # Half of the duplicates were entered without their identity document.
-    no_document = (original != everyone) & (everyone % 2 == 0)
+    trade = chance.integers(0, len(COMPANY_TRADES), count)[original]
+    adult = (now - birth_day >= ADULT_DAYS) | corporate
     columns = {
         "customer_id": ids("C", everyone + 1, CUSTOMER_DIGITS),
         "customer_type": pick(("INDIVIDUAL", "CORPORATE"), corporate.astype(np.int64)),
-        "display_name": _names(chance, corporate, female, original),
+        "display_name": _names(chance, corporate, (female, trade), original),
         "sex": pick(("MALE", "FEMALE"), female.astype(np.int64), corporate),
         "birth_date": days(birth_day, corporate),
         "id_type": pick(("ID_CARD", "BUSINESS_LICENCE"), corporate.astype(np.int64), no_document),
-        "id_number": _id_numbers(birth_day, original, no_document),
+        "id_number": _documents(corporate, birth_day, original, no_document),
         "id_expiry_date": days(between(chance, np.full(count, now - 200), now + 7000), corporate | no_document),
         "mobile": ids("100", phone, 8, chance.random(count) < 0.04),  # noqa: PLR2004 - some gave no number
         "occupation": pick(OCCUPATIONS, chance.integers(0, len(OCCUPATIONS), count), corporate),
         "residence_district": pick(DISTRICTS, chance.integers(0, len(DISTRICTS), count)),
         "customer_since_date": days(since_day),
         "state": pick(_STATES, state),
+        "industry": pick(COMPANY_TRADES, trade, ~corporate),
+        **_ratings(np.random.default_rng([seed, 13]), adult & ~corporate, since_day, now),
     }
     return People(
         count,
         corporate,
+        adult,
         birth_day,
         since_day,
         phone,
         np.bincount(phone)[phone],
-        (state == 0) & ((now - birth_day >= ADULT_DAYS) | corporate),
+        (state == 0) & adult,
         rows("customers", columns),
     )
 
@@ -113,7 +127,27 @@ def _phones(count: int) -> Numbers:
     return phone
 
 
-def _names(chance: np.random.Generator, corporate: Mask, female: Mask, original: Numbers) -> pa.Array:
+def _documents(corporate: Mask, birth_day: Numbers, original: Numbers, missing: Mask) -> pa.Array:
+    """Identity cards of people, registrations of companies."""
+    both = pa.concat_arrays([id_numbers(birth_day, original, missing), licence_numbers(original, missing)])
+    return both.take(pa.array(np.arange(len(original)) + np.where(corporate, len(original), 0)))
+
+
+def _ratings(chance: np.random.Generator, person: Mask, since_day: Numbers, now: int) -> dict[str, pa.Array]:
+    """How much risk a grown-up bears, asked once a year; some have not been asked again."""
+    count = len(person)
+    rating = chance.choice(5, count, p=[0.2, 0.3, 0.3, 0.15, 0.05]) + 1
+    asked = np.maximum(between(chance, np.full(count, now - RATING_DAYS - RATING_EXPIRED_DAYS_MAX), now), since_day)
+    unrated = ~person | (chance.random(count) >= RATED_SHARE)
+    return {
+        "risk_rating": amounts(rating, unrated),
+        "risk_rating_expiry_date": days(asked + RATING_DAYS, unrated),
+    }
+
+
+def _names(chance: np.random.Generator, corporate: Mask, traits: tuple[Mask, Numbers], original: Numbers) -> pa.Array:
+    """Names of people by their sex, and of companies by their trade."""
+    female, trade = traits
     count = len(corporate)
     given = (*FEMALE_NAMES, *MALE_NAMES)
 
@@ -128,24 +162,9 @@ def _names(chance: np.random.Generator, corporate: Mask, female: Mask, original:
     company = joined(
         pick(CITIES, chance.integers(0, len(CITIES), count)),
         pick(COMPANY_WORDS, chance.integers(0, len(COMPANY_WORDS), count)),
-        pick(COMPANY_TRADES, chance.integers(0, len(COMPANY_TRADES), count)),
+        pick(COMPANY_TRADES, trade),
         "有限公司",
     )
     # `corporate` is that of the original already; the names are taken from him too.
     both = pa.concat_arrays([person, company])
     return both.take(pa.array(original + np.where(corporate, count, 0)))
-
-
-def _id_numbers(birth_day: Numbers, original: Numbers, missing: Mask) -> pa.Array:
-    """18 characters with a true check digit, of a region (99) that does not exist."""
-    birth = birth_day.astype("datetime64[D]")
-    month_start = birth.astype("datetime64[M]")
-    year = birth.astype("datetime64[Y]").astype(np.int64) + 1970
-    month = month_start.astype(np.int64) % 12 + 1
-    in_month = (birth - month_start).astype(np.int64) + 1
-    region, sequence = 990_000 + original // 1_000 % 10_000, original % 1_000
-    digits = ((region * 10_000 + year) * 100 + month) * 100 + in_month
-    number = digits * 1_000 + sequence
-    powers = 10 ** np.arange(16, -1, -1, dtype=np.int64)
-    check = sum(number // power % 10 * weight for power, weight in zip(powers, _ID_WEIGHTS, strict=True)) % 11
-    return joined(pa.array(number, mask=missing).cast(pa.string()), pick(_ID_CHECKS, np.asarray(check)))

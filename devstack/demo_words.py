@@ -29,13 +29,13 @@ COMPANY_WORDS = ("恒信", "金穗", "鸿达", "瑞丰", "华茂", "永兴", "�
 COMPANY_TRADES = ("农业", "水产", "纺织", "机械", "建材", "贸易", "物流", "食品", "电子", "茶业")
 
 PRODUCTS = (
-    ("mobile_bank", "手机银行", "e_channel"),
-    ("e_bank", "网上银行", "e_channel"),
-    ("sms_alert", "短信通知", "e_channel"),
-    ("quick_pay", "快捷支付", "e_channel"),
+    ("mobile_bank", "手机银行", "mobile_bank"),
+    ("e_bank", "网上银行", "e_bank"),
+    ("sms_alert", "短信通知", "sms_alert"),
+    ("quick_pay", "快捷支付", "quick_pay"),
     ("merchant", "收单商户", "merchant"),
     ("payroll", "代发工资", "payroll"),
-    ("pension", "社保养老", "payroll"),
+    ("pension", "社保养老", "pension"),
     ("wealth", "理财产品", "wealth"),
     ("insurance", "代理保险", "insurance"),
     ("time_deposit", "定期存款", "deposit"),
@@ -45,5 +45,5 @@ PRODUCTS = (
     ("revolving_line", "循环授信", "loan"),
     ("credit_card", "贷记卡", "card"),
 )
-# How many of the first products customers sign up for, and how often.
-HOLDING_SHARES = (0.62, 0.25, 0.55, 0.48, 0.06, 0.22, 0.18, 0.12, 0.09)
+# How many of the first products customers sign up for, and how often those do for whom the product is made.
+HOLDING_SHARES = (0.62, 0.25, 0.55, 0.48, 0.6, 0.35, 0.6, 0.16, 0.12)

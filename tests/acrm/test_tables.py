@@ -1,12 +1,15 @@
+from pathlib import Path
+
 import pytest
 
 from acrm.derived import DERIVED
 from acrm.tables import FEED
+from chassis.data_keys import DataKeys
 from services.assignment_svc.store import imports as assignment
 from services.campaign_svc.store import imports as campaign
 from services.customer_svc.store import imports as customer
 
-TAKEN = [*campaign.TABLES, *customer.bulk_tables(), *assignment.bulk_tables()]
+TAKEN = [*campaign.TABLES, *customer.bulk_tables(DataKeys(Path())), *assignment.bulk_tables()]
 
 
 def test_every_table_comes_after_those_that_it_refers_to():
@@ -30,4 +33,10 @@ def test_the_services_take_exactly_the_tables_of_the_feed(table):
 
 
 def test_every_table_is_taken_but_those_of_the_batch_alone_and_transactions():
-    assert {table.name for table in TAKEN} == set(FEED | DERIVED) - {"balances", "complaints", "transactions"}
+    assert {table.name for table in TAKEN} == set(FEED | DERIVED) - {
+        "balances",
+        "complaints",
+        "consents",
+        "opt_outs",
+        "transactions",
+    }
