@@ -12,6 +12,7 @@ from banyan.campaign.v1 import (
     operation_service_pb2,
     operation_service_pb2_grpc,
     product_service_pb2_grpc,
+    task_service_pb2_grpc,
 )
 
 from chassis import paging
@@ -33,6 +34,7 @@ from services.campaign_svc.rpc.contact_room_service import ContactRoomServicer
 from services.campaign_svc.rpc.contact_service import ContactServicer
 from services.campaign_svc.rpc.permissions import ALLOWED
 from services.campaign_svc.rpc.product_service import ProductServicer
+from services.campaign_svc.rpc.task_service import TaskServicer
 from services.campaign_svc.settings import Settings
 from services.campaign_svc.store import contact_rooms
 from services.campaign_svc.store.imports import TABLES
@@ -89,6 +91,11 @@ def _services(settings: Settings, database: Database, operations: Operations, wa
             "banyan.campaign.v1.ProductService",
             product_service_pb2_grpc.add_ProductServiceServicer_to_server,
             ProductServicer(database, secret),
+        ),
+        Served(
+            "banyan.campaign.v1.TaskService",
+            task_service_pb2_grpc.add_TaskServiceServicer_to_server,
+            TaskServicer(database, secret),
         ),
         Served(
             "banyan.campaign.v1.ImportService",

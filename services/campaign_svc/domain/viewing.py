@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from policy.visibility import Level, OwnerRow, Viewer, scope_of
+from policy.visibility import Level, OwnerRow, Scope, Viewer, scope_of
 
-__all__ = ["Level", "OwnerRow", "Reading", "Viewer", "scope_of"]
+__all__ = ["Level", "OwnerRow", "Reading", "Scope", "Viewer", "scope_of"]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The tables of campaign_svc. Seen by its own store only; the migrations say what they are made of to the letter."""
 
-from sqlalchemy import Boolean, Column, DateTime, Integer, MetaData, Table, Text
+from sqlalchemy import Boolean, Column, Date, DateTime, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.sql.tables import chassis_tables, rev_column
@@ -71,6 +71,23 @@ contact_policies = Table(
     Column("consent_required", Boolean, nullable=False),
     Column("caps", JSONB, nullable=False),
     rev_column(),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("task_id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("assignee_id", Text, nullable=False),
+    Column("branch_id", Text, nullable=False),
+    Column("due_date", Date),
+    Column("origin", Text),
+    Column("state", Text, nullable=False),
+    Column("outcome", Text),
+    Column("creator", Text, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    Column("complete_time", DateTime(timezone=True)),
 )
 
 # Followed of customer_svc.
