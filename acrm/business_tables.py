@@ -149,7 +149,7 @@ TRANSACTIONS = Table(
         ident("reversed_transaction_id", "The booking that this one undoes; it may be older than the feed."),
         code(
             "channel",
-            "Where it was made; SYSTEM by the bank itself.",
+            "Where the customer made it; SYSTEM for what he did not make himself, as interest and standing orders.",
             "COUNTER ATM POS MOBILE ONLINE SYSTEM",
             required=False,
         ),

@@ -22,6 +22,8 @@ LAST_DATE = date(1998, 12, 31)
 # Up to this day the published part of the transactions holds every account's; with the whole table, all days do.
 _SUBSET_COMPLETE_UNTIL = date(1994, 3, 30)
 
+# Tables of which Berka tells nothing.
+_UNTOLD = ("products", "holdings", "complaints", "consents", "opt_outs", "contacts")
 _FILES = ("account", "card", "client", "disp", "district", "loan")
 
 
@@ -157,11 +159,14 @@ def _selects(day: date, *, known: bool, password_hash: str) -> dict[str, str]:
                 sum(sum({_SIGNED})) OVER (PARTITION BY account_id ORDER BY day) AS balance_minor
             FROM booked WHERE {known} GROUP BY account_id, day""",
         "transactions": _transactions(),
-        "products": _blank("products", {}, "own WHERE false"),
-        "holdings": _blank("holdings", {}, "own WHERE false"),
-        "contacts": _blank("contacts", {}, "own WHERE false"),
+        **{name: _blank(name, {}, "own WHERE false") for name in _UNTOLD},
     }  # fmt: skip
 
+
+# What the bank does by itself, or others do. Whether notes were paid out over the counter or by a machine is not told.
+_CHANNEL = """
+    CASE WHEN purpose IN ('UROK', 'SANKC. UROK', 'SLUZBY') OR operation IN ('PREVOD NA UCET', 'PREVOD Z UCTU')
+    THEN 'SYSTEM' END"""
 
 _SIGNED = "CASE WHEN incoming THEN amount_minor ELSE -amount_minor END"
 
@@ -205,9 +210,20 @@ def _customers() -> str:
 
 
 def _loans(day: date) -> str:
-    """What is owed is estimated: the amount less the payments due so far. Matured and unpaid, it is unknown."""
-    due = f"len(list_filter(range(1, months + 1), lambda n: (disburse_date + to_months(n::INT))::DATE <= DATE '{day}'))"
+    """What is owed is estimated: the amount less the payments due so far. Matured and unpaid, it is unknown.
+
+    A payment is due each month after the first day. Who is in arrears (B, D) and who is not (C) is told as of the last
+    date only, and of the former neither since when nor how much; grades and collateral are never told.
+    """
+    payment = "(disburse_date + to_months(n::INT))::DATE"
+    due = f"len(list_filter(range(1, months + 1), lambda n: {payment} <= DATE '{day}'))"
     matured_unpaid = f"live AND end_date <= DATE '{day}'"
+    next_due = (
+        f"list_filter(list_transform(range(1, months + 1), lambda n: {payment}), lambda due: due > DATE '{day}')[1]"
+    )
+    last_day = f"DATE '{day}' = DATE '{LAST_DATE}'"
+    late = f"{last_day} AND status IN ('B', 'D')"
+    nothing_late = f"CASE WHEN {last_day} AND status = 'C' THEN 0 END"
     return _blank(
         "loans",
         {
@@ -222,7 +238,14 @@ def _loans(day: date) -> str:
             "due_date": "end_date",
             "close_date": "CASE WHEN NOT live THEN end_date END",
             "state": "CASE WHEN live THEN 'LIVE' ELSE 'SETTLED' END",
-            "in_arrears": f"status IN ('B', 'D') AND DATE '{day}' = DATE '{LAST_DATE}'",
+            "in_arrears": late,
+            "revolving": "false",
+            "next_due_date": f"CASE WHEN live THEN {next_due} END",
+            "next_due_minor": f"CASE WHEN live AND {next_due} IS NOT NULL THEN payment_minor END",
+            "overdue_days": nothing_late,
+            "overdue_minor": nothing_late,
+            "interest_arrears_minor": nothing_late,
+            "last_overdue_date": f"CASE WHEN {late} THEN DATE '{day}' END",
         },
         "lent JOIN own USING (account_id)",
     )
@@ -243,6 +266,7 @@ def _transactions() -> str:
             "counterparty_account": "nullif(account, '')",
             "standing_order": "operation = 'PREVOD NA UCET'",
             "own_transfer": "false",
+            "channel": _CHANNEL,
         },
         "booked JOIN noon USING (day) ORDER BY day, trans_id::BIGINT",
     )

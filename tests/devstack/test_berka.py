@@ -127,6 +127,10 @@ def expected_loan(loan, day):
     paid = sum(months_later(start, n) <= day for n in range(1, months + 1))
     owed = minor(loan["amount"]) - minor(loan["payments"]) * paid
     unknown = day == LAST and status == "B"
+    payments = [months_later(start, n) for n in range(1, months + 1)]
+    next_due = next((at for at in payments if at > day), None) if live else None
+    none_late = 0 if day == LAST and status == "C" else None
+    late = day == LAST and status in "BD"
     return {
         "principal_minor": minor(loan["amount"]),
         "outstanding_minor": None if unknown else owed if live else 0,
@@ -135,8 +139,18 @@ def expected_loan(loan, day):
         "due_date": end,
         "close_date": None if live else end,
         "state": "LIVE" if live else "SETTLED",
-        "in_arrears": day == LAST and status in "BD",
+        "in_arrears": late,
         "officer_id": None,
+        "revolving": False,
+        "collateral": None,
+        "next_due_date": next_due,
+        "next_due_minor": minor(loan["payments"]) if next_due else None,
+        "overdue_days": none_late,
+        "overdue_minor": none_late,
+        "interest_arrears_minor": none_late,
+        "grade": None,
+        "grade_date": None,
+        "last_overdue_date": day if late else None,
     }
 
 
@@ -162,6 +176,8 @@ def test_on_the_last_day_479_loans_are_live_and_76_in_arrears(feeds):
     assert Counter(loan["state"] for loan in loans) == {"LIVE": 31 + 403 + 45, "SETTLED": 203}
     assert sum(loan["in_arrears"] for loan in loans) == 31 + 45
     assert sum(loan["outstanding_minor"] is None for loan in loans) == 31
+    assert sum(loan["next_due_date"] is not None for loan in loans) == 403 + 45
+    assert sum(loan["overdue_days"] == 0 for loan in loans) == 403
 
 
 @pytest.mark.parametrize("day", [LAST, EARLY])
@@ -221,6 +237,25 @@ def test_operations_are_told_by_purpose_first(feeds):
         "loan_instalment": 123,
         "card_cash_out": 83,
     }
+
+
+def test_the_channel_is_told_of_what_the_customer_did_not_do_himself(feeds):
+    by_bank = {"interest_credit", "interest_penalty", "fee"}
+    by_order = {"household", "insurance", "loan_instalment", "transfer_out"}
+    from_others = {"pension", "transfer_in"}
+    for t in feeds[LAST]["transactions"]:
+        itself = t["operation"] in by_bank | from_others or (t["standing_order"] and t["operation"] in by_order)
+        assert t["channel"] == ("SYSTEM" if itself else None), t
+
+
+def test_what_berka_does_not_tell_stays_empty(feeds):
+    silent = {
+        "customers": ("industry", "risk_rating", "risk_rating_expiry_date"),
+        "cards": ("used_minor", "due_date", "due_minor", "overdue_days", "instalment_minor", "last_use_date"),
+    }
+    for table, columns in silent.items():
+        assert {row[column] for row in feeds[LAST][table] for column in columns} == {None}
+    assert not any(feeds[LAST][table] for table in ("complaints", "consents", "opt_outs"))
 
 
 def test_balances_are_the_running_sums_and_agree_with_the_stated_ones(feeds, raw_transactions, owners):
