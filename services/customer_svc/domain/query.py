@@ -1,71 +1,31 @@
-"""Queries on customers (domain.md 4, Q1 to Q3): their conditions, what is wrong with them, and whom they may reach."""
+"""Queries on customers (domain.md 4): conditions with an order, as somebody asks them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
+from types import MappingProxyType
 
-from policy.visibility import NAMING_FIELDS, CountScope, Level, Scope, Side, least_level
+from policy.visibility import Level, Scope
+from services.customer_svc.domain.conditions import (
+    AllOf,
+    AnyOf,
+    Condition,
+    ContactCondition,
+    FigureCondition,
+    GroupCondition,
+    HoldingCondition,
+    IdentityCondition,
+    Not,
+    OwnershipCondition,
+    Single,
+    TagCondition,
+    ValueCondition,
+)
 
-CONDITIONS_MAX = 20
-DISTRICTS_MAX = 100
-PREFIX_LENGTH_MAX = 100
-DAYS_MAX = 366
-AGE_MAX = 150
+CONDITIONS_MAX = 200
+DEPTH_MAX = 10
 
-
-@dataclass(frozen=True)
-class IdentityCondition:
-    """Q1: every field that is set must hold."""
-
-    display_name_prefix: str | None = None
-    id_number: str | None = None
-    mobile: str | None = None
-    sex: str | None = None
-    age_min: int | None = None
-    age_max: int | None = None
-    birthday_within_days: int | None = None
-    residence_districts: tuple[str, ...] = ()
-    occupation: str | None = None
-    customer_type: str | None = None
-    id_expiry_date_max: date | None = None
-    customer_since_date_min: date | None = None
-    customer_since_date_max: date | None = None
-
-
-@dataclass(frozen=True)
-class OwnershipCondition:
-    """Q2: every field that is set must hold for one and the same row; only rows that the viewer sees are looked at."""
-
-    branch_id: str | None = None
-    with_subtree: bool = False
-    branch_ids: frozenset[str] | None = None
-    """What `branch_id` and `with_subtree` come to; filled in where the tree of branches is known."""
-    side: Side | None = None
-    manager_id: str | None = None
-    unassigned: bool = False
-    since_date_min: date | None = None
-    since_date_max: date | None = None
-
-    @property
-    def sides_only(self) -> bool:
-        """It asks for no more than which branch has which side, as a secondary side may know of the primary's."""
-        return not (self.manager_id or self.unassigned or self.since_date_min or self.since_date_max)
-
-
-@dataclass(frozen=True)
-class DepositCondition:
-    """Q3: every field that is set must hold, over the whole bank or at the viewer's own branch."""
-
-    whole_bank: bool = False
-    balance_min_minor: int | None = None
-    balance_max_minor: int | None = None
-    average_min_minor: int | None = None
-    average_max_minor: int | None = None
-    time_deposit_due_within_days: int | None = None
-
-
-Condition = IdentityCondition | OwnershipCondition | DepositCondition
 OrderValue = str | int | date | None
 
 
@@ -77,6 +37,106 @@ class OrderField(StrEnum):
     CUSTOMER_SINCE = "CUSTOMER_SINCE"
     OWN_DEPOSIT_AVERAGE = "OWN_DEPOSIT_AVERAGE"
     TOTAL_DEPOSIT_AVERAGE = "TOTAL_DEPOSIT_AVERAGE"
+    OWN_DEPOSIT_BALANCE = "OWN_DEPOSIT_BALANCE"
+    TOTAL_DEPOSIT_BALANCE = "TOTAL_DEPOSIT_BALANCE"
+    OWN_DEPOSIT_MONTH_AVERAGE = "OWN_DEPOSIT_MONTH_AVERAGE"
+    TOTAL_DEPOSIT_MONTH_AVERAGE = "TOTAL_DEPOSIT_MONTH_AVERAGE"
+    OWN_AUM = "OWN_AUM"
+    TOTAL_AUM = "TOTAL_AUM"
+    OWN_LOAN_OUTSTANDING = "OWN_LOAN_OUTSTANDING"
+    TOTAL_LOAN_OUTSTANDING = "TOTAL_LOAN_OUTSTANDING"
+    OWN_LOAN_OVERDUE_DAYS = "OWN_LOAN_OVERDUE_DAYS"
+    TOTAL_LOAN_OVERDUE_DAYS = "TOTAL_LOAN_OVERDUE_DAYS"
+    OWN_CARD_LIMIT = "OWN_CARD_LIMIT"
+    TOTAL_CARD_LIMIT = "TOTAL_CARD_LIMIT"
+    OWN_CARD_USED = "OWN_CARD_USED"
+    TOTAL_CARD_USED = "TOTAL_CARD_USED"
+    OWN_LAST_ACTIVE = "OWN_LAST_ACTIVE"
+    TOTAL_LAST_ACTIVE = "TOTAL_LAST_ACTIVE"
+    TIER = "TIER"
+    TIER_GAP = "TIER_GAP"
+    CONTRIBUTION = "CONTRIBUTION"
+    BIRTH_DATE = "BIRTH_DATE"
+    ID_EXPIRY = "ID_EXPIRY"
+    RESIDENCE_DISTRICT = "RESIDENCE_DISTRICT"
+    OCCUPATION = "OCCUPATION"
+    RISK_RATING = "RISK_RATING"
+    RISK_RATING_EXPIRY = "RISK_RATING_EXPIRY"
+    LAST_CONTACT = "LAST_CONTACT"
+    """By instants; all others by texts, numbers or days."""
+
+
+@dataclass(frozen=True)
+class OrderSource:
+    """Where an order's value comes from: the field of the customer that it shows, and the column or figure."""
+
+    seen: str
+    column: str
+    """A figure if `seen` is `own` or `total`; else a column of the customer, for LAST_CONTACT of his contact room."""
+    kind: type[str | int | date]
+
+    @property
+    def is_own(self) -> bool:
+        return self.seen == "own"
+
+
+def _figure_orders(seen: str) -> dict[OrderField, OrderSource]:
+    figures: dict[str, tuple[str, type[int | date]]] = {
+        "DEPOSIT_AVERAGE": ("deposit_average_minor", int),
+        "DEPOSIT_BALANCE": ("deposit_balance_minor", int),
+        "DEPOSIT_MONTH_AVERAGE": ("deposit_month_average_minor", int),
+        "AUM": ("aum_minor", int),
+        "LOAN_OUTSTANDING": ("loan_outstanding_minor", int),
+        "LOAN_OVERDUE_DAYS": ("loan_overdue_days", int),
+        "CARD_LIMIT": ("card_limit_minor", int),
+        "CARD_USED": ("card_used_minor", int),
+        "LAST_ACTIVE": ("last_active_date", date),
+    }
+    return {
+        OrderField(f"{seen.upper()}_{name}"): OrderSource(seen, figure, kind)
+        for name, (figure, kind) in figures.items()
+    }
+
+
+ORDERS: Mapping[OrderField, OrderSource] = MappingProxyType(
+    {
+        OrderField.CUSTOMER: OrderSource("", "customer_id", str),
+        OrderField.DISPLAY_NAME: OrderSource("display_name", "display_name", str),
+        OrderField.CUSTOMER_SINCE: OrderSource("customer_since_date", "customer_since_date", date),
+        OrderField.BIRTH_DATE: OrderSource("birth_date", "birth_date", date),
+        OrderField.ID_EXPIRY: OrderSource("id_expiry_date", "id_expiry_date", date),
+        OrderField.RESIDENCE_DISTRICT: OrderSource("residence_district", "residence_district", str),
+        OrderField.OCCUPATION: OrderSource("occupation", "occupation", str),
+        OrderField.TIER: OrderSource("value", "tier", int),
+        OrderField.TIER_GAP: OrderSource("value", "tier_gap_minor", int),
+        OrderField.CONTRIBUTION: OrderSource("value", "contribution_minor", int),
+        OrderField.RISK_RATING: OrderSource("risk_rating", "risk_rating", int),
+        OrderField.RISK_RATING_EXPIRY: OrderSource("risk_rating", "risk_rating_expiry_date", date),
+        OrderField.LAST_CONTACT: OrderSource("contacts", "last_contact_time", datetime),
+        **_figure_orders("own"),
+        **_figure_orders("total"),
+    }
+)
+assert set(ORDERS) == set(OrderField)
+
+
+class Facet(StrEnum):
+    """By what customers are counted."""
+
+    BRANCH = "BRANCH"
+    """The branch that `own` means for each."""
+    CLASS = "CLASS"
+    """DEPOSIT, LOAN, CARD by what he has anywhere, KEY by the key mark."""
+    TAG = "TAG"
+    TIER = "TIER"
+
+
+FACET_FIELDS: Mapping[Facet, tuple[str, ...]] = MappingProxyType(
+    {Facet.BRANCH: ("own",), Facet.CLASS: ("total", "key_mark"), Facet.TAG: ("tags",), Facet.TIER: ("value",)}
+)
+"""The fields of a customer that a facet tells of."""
+PARTITIONS = frozenset({Facet.BRANCH, Facet.TIER})
+"""Facets of which a customer has at most one value."""
 
 
 @dataclass(frozen=True)
@@ -102,29 +162,36 @@ class Fault:
     reason: str
     field: str
     description: str
+    limit: int | None = None
+    """The limit that was broken, if it is one."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """Whom a query may reach: customers of whom the viewer sees every field that it names."""
+    """Whom a query may reach: customers of whom the viewer sees every field that it names anywhere."""
 
     least: Level
     confined: bool
-    """It uses `total.*`, which leaves out customers whom the viewer sees otherwise; the answer says so."""
+    """It uses what only the primary side sees, which leaves out customers whom the viewer sees otherwise.
+
+    The answer says so.
+    """
     open_conditions: tuple[Condition, ...]
-    """Its conditions without those on `total.*`."""
+    """Its conditions without those that confine it, or that hold one which does at whatever depth."""
     open_least: Level
     """What these alone reach."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A query as one viewer asks it on one business date."""
+    """A query as one viewer asks it on one business date, at one instant."""
 
     query: Query
     reach: Reach
     scope: Scope
     day: date
+    now: datetime | None = None
+    """Set by use cases; conditions that look at it carry it themselves."""
 
 
 @dataclass(frozen=True)
@@ -135,123 +202,66 @@ class Position:
     customer_id: str
 
 
-_ORDER_FIELDS = {
-    OrderField.CUSTOMER: (),
-    OrderField.DISPLAY_NAME: ("display_name",),
-    OrderField.CUSTOMER_SINCE: ("customer_since_date",),
-    OrderField.OWN_DEPOSIT_AVERAGE: ("own",),
-    OrderField.TOTAL_DEPOSIT_AVERAGE: ("total",),
-}
-_IDENTITY_FIELDS = {
-    "display_name_prefix": "display_name",
-    "id_number": "id_number",
-    "mobile": "mobile",
-    "sex": "sex",
-    "age_min": "birth_date",
-    "age_max": "birth_date",
-    "birthday_within_days": "birth_date",
-    "residence_districts": "residence_district",
-    "occupation": "occupation",
-    "customer_type": "customer_type",
-    "id_expiry_date_max": "id_expiry_date",
-    "customer_since_date_min": "customer_since_date",
-    "customer_since_date_max": "customer_since_date",
-}
-
-
-def reach_of(query: Query, *, everyone: bool) -> Reach:
-    """Whom a query may reach, also without the parts that confine it; who sees everyone is never confined."""
-    if everyone:
-        return Reach(Level.EXISTENCE, confined=False, open_conditions=(), open_least=Level.EXISTENCE)
-    named = [*_seen_fields(query.conditions), *_ORDER_FIELDS[query.order.field]]
-    opened = tuple(condition for condition in query.conditions if not _is_of_whole_bank(condition))
-    open_least = least_level(_seen_fields(opened))
-    return Reach(least_level(named), "total" in named, opened, open_least)
-
-
-def naming_fields(query: Query) -> list[str]:
-    """The fields of a query that point at one person: to count by them is to look somebody up."""
-    pairs = [pair for index, condition in enumerate(query.conditions) for pair in _fields(index, condition)]
-    return [path for path, seen in pairs if seen in NAMING_FIELDS]
-
-
-def forbidden(query: Query, reach: CountScope) -> Fault | None:
-    """The first field of a query that the viewer never sees of anybody, or that points at one person."""
-    named = [pair for index, condition in enumerate(query.conditions) for pair in _fields(index, condition)]
-    named += [("order.field", seen) for seen in _ORDER_FIELDS[query.order.field]]
-    for path, seen in named:
-        ownerless = seen == "own" and reach.scope.everyone and not path.endswith("ownership")
-        pointing = seen in NAMING_FIELDS and reach.names_nobody
-        if pointing or ownerless or least_level([seen]) > reach.scope.best:
-            return Fault("FIELD_FORBIDDEN", path, "is a field that you never see")
-    return None
-
-
-def faults(query: Query) -> list[Fault]:
-    """Everything that is wrong with a query whoever asks it."""
-    found: list[Fault] = []
-    for index, condition in enumerate(query.conditions):
-        for name, reason, description in _condition_faults(condition):
-            found.append(Fault(reason, f"conditions[{index}].{name}", description))
-    return found
-
-
-def _fields(index: int, condition: Condition) -> Iterator[tuple[str, str]]:
-    """The request's fields that a condition sets, each with the field of the customer that it looks at."""
+def class_of(condition: Single) -> str:
+    """What requests call the class of a condition."""
     match condition:
-        case IdentityCondition():
-            for name, seen in _IDENTITY_FIELDS.items():
-                if getattr(condition, name) not in {None, ()}:
-                    yield f"conditions[{index}].identity.{name}", seen
-        case OwnershipCondition():
-            # Rows that open the customer are seen from the secondary side up, as `own` is.
-            yield f"conditions[{index}].ownership", "own"
-        case DepositCondition():
-            yield f"conditions[{index}].deposit", "total" if condition.whole_bank else "own"
+        case FigureCondition():
+            return condition.kind
+        case _:
+            return _CLASSES[type(condition)]
 
 
-def _seen_fields(conditions: Sequence[Condition]) -> list[str]:
-    return [seen for index, condition in enumerate(conditions) for _, seen in _fields(index, condition)]
+def walk(conditions: Sequence[Condition], path: str = "conditions") -> Iterator[tuple[str, Condition]]:
+    """All conditions with their paths as the request has them, an outer one before those inside it."""
+    for index, condition in enumerate(conditions):
+        yield from _walk(condition, f"{path}[{index}]")
 
 
-def _is_of_whole_bank(condition: Condition) -> bool:
-    return isinstance(condition, DepositCondition) and condition.whole_bank
+def single_paths(conditions: Sequence[Condition]) -> Iterator[tuple[str, Single]]:
+    """The single conditions with their paths, such as `conditions[0].any_of.conditions[3].loan`."""
+    for path, condition in walk(conditions):
+        if not isinstance(condition, AllOf | AnyOf | Not):
+            yield f"{path}.{class_of(condition)}", condition
 
 
-def _condition_faults(condition: Condition) -> Iterator[tuple[str, str, str]]:
+def with_singles(conditions: Sequence[Condition], change: Callable[[Single], Single]) -> tuple[Condition, ...]:
+    """The same conditions, combined in the same way, each single one as `change` gives it back."""
+    return tuple(_changed(condition, change) for condition in conditions)
+
+
+def _changed(condition: Condition, change: Callable[[Single], Single]) -> Condition:
     match condition:
-        case IdentityCondition():
-            yield from _identity_faults(condition)
-        case OwnershipCondition():
-            yield from _range_faults(condition, "ownership", ["since_date"])
-            if condition.manager_id and condition.unassigned:
-                yield "ownership.unassigned", "FIELD_INVALID", "contradicts manager"
-        case DepositCondition():
-            yield from _range_faults(condition, "deposit", ["balance", "average"], "_minor")
-            yield from _number_faults(condition, "deposit", {"time_deposit_due_within_days": DAYS_MAX})
+        case AllOf(parts):
+            return AllOf(with_singles(parts, change))
+        case AnyOf(parts):
+            return AnyOf(with_singles(parts, change))
+        case Not(part):
+            return Not(_changed(part, change))
+        case _:
+            return change(condition)
 
 
-def _identity_faults(condition: IdentityCondition) -> Iterator[tuple[str, str, str]]:
-    numbers = {"age_min": AGE_MAX, "age_max": AGE_MAX, "birthday_within_days": DAYS_MAX}
-    yield from _number_faults(condition, "identity", numbers)
-    yield from _range_faults(condition, "identity", ["age", "customer_since_date"])
-    if len(condition.display_name_prefix or "") > PREFIX_LENGTH_MAX:
-        yield "identity.display_name_prefix", "FIELD_INVALID", f"has more than {PREFIX_LENGTH_MAX} characters"
-    if len(condition.residence_districts) > DISTRICTS_MAX:
-        yield "identity.residence_districts", "FIELD_INVALID", f"has more than {DISTRICTS_MAX} values"
+def _walk(condition: Condition, path: str) -> Iterator[tuple[str, Condition]]:
+    yield path, condition
+    match condition:
+        case AllOf(parts):
+            yield from walk(parts, f"{path}.all_of.conditions")
+        case AnyOf(parts):
+            yield from walk(parts, f"{path}.any_of.conditions")
+        case Not(part):
+            yield from _walk(part, f"{path}.not_of")
+        case _:
+            return
 
 
-def _number_faults(condition: Condition, prefix: str, limits: dict[str, int]) -> Iterator[tuple[str, str, str]]:
-    for name, limit in limits.items():
-        value: int | None = getattr(condition, name)
-        if value is not None and not 0 <= value <= limit:
-            yield f"{prefix}.{name}", "FIELD_INVALID", f"must be from 0 to {limit}"
-
-
-def _range_faults(
-    condition: Condition, prefix: str, names: Sequence[str], unit: str = ""
-) -> Iterator[tuple[str, str, str]]:
-    for name in names:
-        low, high = getattr(condition, f"{name}_min{unit}"), getattr(condition, f"{name}_max{unit}")
-        if low is not None and high is not None and low > high:
-            yield f"{prefix}.{name}_min", "RANGE_EMPTY", f"lies above {prefix}.{name}_max"
+_CLASSES: Mapping[type[Condition], str] = MappingProxyType(
+    {
+        IdentityCondition: "identity",
+        OwnershipCondition: "ownership",
+        HoldingCondition: "holding",
+        ValueCondition: "value",
+        TagCondition: "tag",
+        GroupCondition: "group",
+        ContactCondition: "contact",
+    }
+)
