@@ -4,7 +4,7 @@ What arrives is not trusted: buffers are validated before anything computes on t
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -34,6 +34,10 @@ class RowError:
     reason: str
     value: str = ""
     problem: str = ""
+
+
+# Makes of checked rows, with their numbers in the first column, the ones to stage, in the reader's thread.
+Transform = Callable[[pa.RecordBatch], pa.RecordBatch]
 
 
 @dataclass(frozen=True)
@@ -103,9 +107,10 @@ class Inbox:
 class RowReader:
     """Reads the rows of one import, piece by piece. Its methods block and belong into one thread at a time."""
 
-    def __init__(self, inbox: Inbox, schema: pa.Schema) -> None:
+    def __init__(self, inbox: Inbox, schema: pa.Schema, transform: Transform | None = None) -> None:
         self._inbox = inbox
         self._schema = schema
+        self._transform = transform
         self._stream: pa.RecordBatchStreamReader | None = None
         self._positions: list[int | None] = []
         self._slices: list[pa.RecordBatch] = []
@@ -126,6 +131,8 @@ class RowReader:
         # Batches of a few rows would otherwise cost a round trip each.
         table = pa.Table.from_batches(gathered).combine_chunks()
         batch = table.to_batches()[0]
+        if self._transform is not None:
+            batch = self._transform(batch)
         return Piece(to_csv(batch), batch.num_rows)
 
     def _gather(self) -> list[pa.RecordBatch]:

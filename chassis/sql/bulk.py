@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.errors import Kind, Refused, Violation
-from chassis.sql.arrow_rows import ROW_COLUMN, Inbox, Piece, RowError, RowReader
+from chassis.sql.arrow_rows import ROW_COLUMN, Inbox, Piece, RowError, RowReader, Transform
 from chassis.sql.business_day import set_business_day
 from chassis.sql.copy import copy_csv
 from chassis.sql.engine import Database, begun, repeat_transaction, sqlstate
@@ -25,10 +25,13 @@ __all__ = [
     "BulkTable",
     "Hook",
     "RowError",
+    "Staged",
+    "Transform",
     "default_upsert",
     "no_check",
     "no_finish",
     "no_start",
+    "try_lock_imports",
     "unknown_references",
 ]
 
@@ -47,6 +50,7 @@ _TYPES = {
     pa.float64(): "double precision",
     pa.date32(): "date",
     pa.timestamp("us", "UTC"): "timestamptz",
+    pa.binary(): "bytea",
 }
 
 Check = Callable[[AsyncConnection, str], Awaitable[list[RowError]]]
@@ -71,6 +75,19 @@ async def no_finish(tx: AsyncConnection, staging: str, business_date: date) -> N
 
 
 @dataclass(frozen=True)
+class Staged:
+    """What is staged of a table where that is not what arrived, such as what may not be stored as it came.
+
+    `transform` gets and gives batches whose first column numbers the rows; behind it stand the table's columns, or
+    those of `schema`. It works in a thread, on rows that were found well made, a piece at a time while the piece before
+    is copied; what it raises ends the import.
+    """
+
+    schema: pa.Schema
+    transform: Transform
+
+
+@dataclass(frozen=True)
 class BulkTable:
     """A table of the feed: its exact columns, its key, where its rows go and what SQL must say about them first.
 
@@ -87,6 +104,12 @@ class BulkTable:
     check: Check = no_check
     start: Hook = no_start
     finish: Hook = no_finish
+    staged: Staged | None = None
+
+    @property
+    def staged_schema(self) -> pa.Schema:
+        """The columns of the staging table, without the rows' numbers."""
+        return self.staged.schema if self.staged else self.schema
 
 
 @dataclass(frozen=True)
@@ -119,7 +142,7 @@ class BulkImport:
             given = {"table": header_table[:100]}
             raise Refused(Kind.INVALID, "TABLE_UNKNOWN", f"no table {header_table[:100]} is taken here", given)
         async with self._room, self._database.alone() as connection, _reading(chunks) as inbox:
-            reader = RowReader(inbox, table.schema)
+            reader = RowReader(inbox, table.schema, table.staged.transform if table.staged else None)
             staging = await self._stage(connection, table, reader)
             async with _locked(connection, table.name):
                 await _check(connection, table, staging)
@@ -133,11 +156,11 @@ class BulkImport:
     async def _stage(self, connection: AsyncConnection, table: BulkTable, reader: RowReader) -> str:
         """Copies the rows into a temporary table, decoding the next piece while the server takes this one."""
         staging = f"staging_{table.name}"
-        columns = ", ".join(f'"{field.name}" {_column_type(table, field)}' for field in table.schema)
+        columns = ", ".join(f'"{field.name}" {_column_type(table, field)}' for field in table.staged_schema)
         async with begun(connection):
             await connection.execute(text("SET LOCAL temp_buffers = '64MB'"))
             await connection.execute(text(f'CREATE TEMPORARY TABLE {staging} ("{ROW_COLUMN}" bigint, {columns})'))
-        names = [ROW_COLUMN, *table.schema.names]
+        names = [ROW_COLUMN, *table.staged_schema.names]
         loop = asyncio.get_running_loop()
         decoding: asyncio.Future[Piece | None] = loop.run_in_executor(self._threads, reader.next_piece)
         while (piece := await decoding) is not None:
@@ -168,10 +191,20 @@ async def _reading(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Inbox]:
         inbox.close()
 
 
+async def try_lock_imports(tx: AsyncConnection, name: str) -> bool:
+    """Keeps imports of a table waiting until the transaction ends; says False, and waits for nothing, if one runs."""
+    lock = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))")
+    return (await tx.execute(lock, _lock_key(name))).scalar_one()
+
+
+def _lock_key(name: str) -> dict[str, str]:
+    return {"key": f"import\n{name}"}
+
+
 @asynccontextmanager
 async def _locked(connection: AsyncConnection, name: str) -> AsyncGenerator[None]:
     """Lets one import of a table check and store at a time, on whatever instance."""
-    key = {"key": f"import\n{name}"}
+    key = _lock_key(name)
     async with begun(connection):
         await connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:key, 0))"), key)
     try:

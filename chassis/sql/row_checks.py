@@ -20,6 +20,12 @@ pc: Any = compute
 CODES = b"codes"
 # Metadata of a pyarrow field: what joins several codes in one text.
 SEPARATOR = b"separator"
+# Metadata of a pyarrow field of text: its greatest length, if that is less than of any text.
+LENGTH_MAX = b"length_max"
+# Metadata of a pyarrow field of text: what is wrong with a value may be told, the value may not.
+SECRET = b"secret"
+# Metadata of a pyarrow field of whole numbers: both ends of what it takes, joined by two dots.
+RANGE = b"range"
 TEXT_LENGTH_MAX = 4_000
 _VALUE_LENGTH_MAX = 100
 
@@ -56,8 +62,9 @@ def check(batch: pa.RecordBatch, schema: pa.Schema) -> Found:
     if not faults:
         return Found(0, [])
     rows = reduce(pc.or_, (mask for _, _, mask in faults))
+    told = {field.name for field in schema if SECRET not in (field.metadata or {})}
     bad = [
-        Bad(offset, name, _shown(batch.column(name), offset), problem)
+        Bad(offset, name, _shown(batch.column(name), offset) if name in told else "", problem)
         for name, problem, mask in faults
         for offset in pc.indices_nonzero(mask).slice(0, VIOLATIONS_MAX).to_pylist()
     ]
@@ -77,6 +84,9 @@ def _masks(field: pa.Field, column: pa.Array) -> Iterator[tuple[str, pa.Array]]:
     if pa.types.is_string(field.type):
         for problem, wrong in _text_masks(field, column):
             yield problem, pc.fill_null(wrong, fill_value=False)
+    elif RANGE in (field.metadata or {}):
+        least, most = map(int, field.metadata[RANGE].decode().split(".."))
+        yield f"is not between {least} and {most}", _outside(column, pa.scalar(least), pa.scalar(most))
     elif pa.types.is_date(field.type):
         yield "is no day of the years 1 to 9999", _outside(column, pa.scalar(_FIRST_DAY), pa.scalar(_LAST_DAY))
     elif pa.types.is_timestamp(field.type):
@@ -100,8 +110,10 @@ def _text_masks(field: pa.Field, column: pa.Array) -> Iterator[tuple[str, pa.Arr
         yield f"must be an id of {ID_PATTERN}", pc.invert(pc.match_substring_regex(column, rf"\A{ID_PATTERN}\z"))
     else:
         yield "holds a NUL character", pc.match_substring(column, "\0")
-        too_long = pc.greater(pc.utf8_length(column), TEXT_LENGTH_MAX)
-        yield f"is longer than {TEXT_LENGTH_MAX} characters", too_long
+        if SECRET in metadata:
+            yield "holds a control character", pc.match_substring_regex(column, r"\p{Cc}")
+        length_max = int(metadata.get(LENGTH_MAX, TEXT_LENGTH_MAX))
+        yield f"is longer than {length_max} characters", pc.greater(pc.utf8_length(column), length_max)
 
 
 def _outside(column: pa.Array, first: pa.Scalar, last: pa.Scalar) -> pa.Array:

@@ -12,6 +12,7 @@ from banyan.customer.v1 import (
 
 from chassis import paging
 from chassis.channel import mesh
+from chassis.data_keys import DataKeys
 from chassis.feed import Publisher, Wakeups
 from chassis.leader import Leader
 from chassis.operations import Operations, OperationServicer
@@ -21,8 +22,9 @@ from chassis.sql.bulk import BulkImport
 from chassis.sql.engine import Database
 from chassis.sql.migrations import migrate
 from chassis.tokens import KeyRing, Revocations, Signer, Verifier
-from services.customer_svc.jobs.follow import follow_org, follow_ownership, watch_revocations
+from services.customer_svc.jobs.follow import follow_contact_rooms, follow_org, follow_ownership, watch_revocations
 from services.customer_svc.jobs.partitions import keep_partitions
+from services.customer_svc.peers.contact_rooms import CONTACT_ROOM_SERVICE
 from services.customer_svc.peers.org import ORG_SERVICE
 from services.customer_svc.peers.ownership import OWNERSHIP_SERVICE, owners_when_lagging
 from services.customer_svc.rpc.customer_service import CustomerServicer
@@ -36,27 +38,29 @@ APPLICATION = "customer_svc"
 CUSTOMER_SERVICE = "banyan.customer.v1.CustomerService"
 IMPORT_SERVICE = "banyan.customer.v1.ImportService"
 OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
-NEEDS = (OWNERSHIP_SERVICE, ORG_SERVICE)
+NEEDS = (OWNERSHIP_SERVICE, ORG_SERVICE, CONTACT_ROOM_SERVICE)
 
 
 async def main(settings: Settings) -> None:
     """Serves until the process is told to stop."""
-    keys = KeyRing(settings.keys)
+    keys, data_keys = KeyRing(settings.keys), DataKeys(settings.data_keys)
     revocations = Revocations()
     database = Database(settings.database_url, settings.database_password, APPLICATION)
     wakeups = Wakeups(settings.valkey_url or None)
     operations = Operations(database, "customer", {})
     net = await mesh(settings, APPLICATION, NEEDS, Signer(keys, APPLICATION))
     ownership, org = follow_ownership(database, net, wakeups), follow_org(database, net, wakeups)
-    following = (ownership, org)
+    rooms = follow_contact_rooms(database, net, wakeups)
+    following = (ownership, org, rooms)
     customers = CustomerServicer(
         database,
         Publisher(database, facts.FEED, facts.read_page, wakeups),
         owners_when_lagging(net.channel(OWNERSHIP_SERVICE), lambda: ownership.lag_seconds),
         paging.secret(settings.keys),
         settings.currency,
+        data_keys,
     )
-    imports = CustomerImportServicer(BulkImport(database, bulk_tables()), wakeups)
+    imports = CustomerImportServicer(BulkImport(database, bulk_tables(data_keys)), wakeups)
     served = [
         Served(CUSTOMER_SERVICE, customer_service_pb2_grpc.add_CustomerServiceServicer_to_server, customers),
         Served(IMPORT_SERVICE, import_service_pb2_grpc.add_ImportServiceServicer_to_server, imports),
@@ -80,7 +84,8 @@ async def main(settings: Settings) -> None:
             partial(seal_minutes, database),
             operations.work,
         ],
-        not_ready=lambda: next((reason for one in following if (reason := one.not_ready())), None),
+        # Nobody is turned away for what is known of contacts: without campaign_svc it is only older.
+        not_ready=lambda: next((reason for one in (ownership, org) if (reason := one.not_ready())), None),
         close=[net.close, wakeups.close, database.close],
     )
     await serve(settings, app, net.registry)

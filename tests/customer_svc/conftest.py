@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from sqlalchemy import text
 
+from chassis import clock
+from chassis.data_keys import DataKeys, make_missing_data_keys
 from chassis.sql.bulk import BulkCounts, BulkImport
 from chassis.sql.engine import Database
 from chassis.sql.migrations import migrate
@@ -19,8 +22,9 @@ from services.customer_svc.store import MIGRATIONS, imports, org, ownership
 from services.customer_svc.store.tables import METADATA
 
 Row = Mapping[str, Any]
-SCHEMAS = {table.name: table.schema for table in imports.bulk_tables()}
-KEPT = {"feed_epoch"}
+DEPOSITS = ("deposit_balance_minor", "deposit_average_minor")
+SCHEMAS = {table.name: table.schema for table in imports.bulk_tables(DataKeys(Path()))}
+KEPT = {"feed_epoch", "tags", "tag_policies", "key_policies"}
 # What a row needs beside its key; tests tell only what they are about.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "customers": {"customer_type": "INDIVIDUAL", "state": "ACTIVE"},
@@ -31,6 +35,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "disburse_date": date(2020, 1, 1),
         "state": "LIVE",
         "in_arrears": False,
+        "revolving": False,
     },
     "cards": {"open_date": date(2020, 1, 1)},
 }
@@ -39,9 +44,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 class Bank:
     """Fills a database as the feeds would."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keys: DataKeys) -> None:
         self.database = database
-        self._bulk = BulkImport(database, imports.bulk_tables())
+        self.keys = keys
+        self._bulk = BulkImport(database, imports.bulk_tables(keys))
 
     async def load(
         self, table: str, rows: Iterable[Row], day: date = date(2026, 6, 30), gate: asyncio.Event | None = None
@@ -49,6 +55,18 @@ class Bank:
         """Imports rows; with a `gate` the sender hangs until it opens."""
         whole = [DEFAULTS.get(table, {}) | dict(row) for row in rows]
         return await self._bulk.run(table, day, _arrow(SCHEMAS[table], whole, gate))
+
+    async def load_figures(self, rows: Sequence[Row], day: date = date(2026, 6, 30)) -> None:
+        """Imports deposits by branch, and over the bank their sums; what is unknown at one branch is unknown there."""
+        await self.load("customer_branch_figures", rows, day)
+        sums: dict[str, dict[str, int | None]] = {}
+        for row in rows:
+            total = sums.setdefault(row["customer_id"], dict.fromkeys(DEPOSITS, 0))
+            for name, known in total.items():
+                value = row.get(name)
+                total[name] = None if known is None or value is None else known + value
+        totals = [{"customer_id": customer_id, **total} for customer_id, total in sums.items()]
+        await self.load("customer_figures", totals, day)
 
     async def own(self, owners_of: Mapping[str, Sequence[Owner]], generation: int = 1) -> None:
         async with self.database.begin() as tx:
@@ -89,14 +107,21 @@ async def customer_database(customer_database_url: str) -> AsyncIterator[Databas
     await database.close()
 
 
+@pytest.fixture(scope="session")
+def data_keys(tmp_path_factory: pytest.TempPathFactory) -> DataKeys:
+    folder = tmp_path_factory.mktemp("data-keys")
+    make_missing_data_keys(folder, clock.now())
+    return DataKeys(folder)
+
+
 @pytest.fixture
-async def bank(customer_database: Database) -> Bank:
+async def bank(customer_database: Database, data_keys: DataKeys) -> Bank:
     """An empty bank."""
-    bank = Bank(customer_database)
+    bank = Bank(customer_database, data_keys)
     await bank.empty()
     return bank
 
 
 @pytest.fixture(scope="session")
-def bank_of() -> Callable[[Database], Bank]:
+def bank_of() -> Callable[[Database, DataKeys], Bank]:
     return Bank

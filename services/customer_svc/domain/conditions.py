@@ -63,7 +63,11 @@ class IdentityCondition:
     """Plain text: whatever it contains is looked for as it stands."""
     id_type: str | None = None
     id_number: str | None = None
+    id_number_hashes: tuple[bytes, ...] = ()
+    """What `id_number` may be stored as; filled in where the keys are known. Without them nobody is found."""
     mobile: str | None = None
+    mobile_hashes: tuple[bytes, ...] = ()
+    """What `mobile` may be stored as."""
     sex: str | None = None
     age_min: int | None = None
     age_max: int | None = None

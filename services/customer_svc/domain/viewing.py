@@ -1,7 +1,8 @@
 """The bank's visibility policy under the names that the rooms of this service see it by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from chassis.data_keys import DataKeys
 from policy.visibility import (
     CountScope,
     Grant,
@@ -35,3 +36,5 @@ class Reading:
     viewer: Viewer
     request_id: str
     method: str
+    keys: DataKeys | None = field(default=None, repr=False)
+    """What opens contact data, for reads that show it."""

@@ -7,6 +7,7 @@ from google.type.money_pb2 import Money
 
 from chassis import names, wire
 from chassis.caller import Caller, current_request_id
+from chassis.data_keys import DataKeys
 from chassis.money import money_to_wire
 from services.customer_svc.domain.customer import (
     Account,
@@ -26,8 +27,9 @@ def viewer_of(caller: Caller) -> Viewer:
     return Viewer(caller.staff_id, caller.branch_id, frozenset(role.value for role in caller.roles))
 
 
-def reading_of(caller: Caller, method: str) -> Reading:
-    return Reading(viewer_of(caller), current_request_id(), method)
+def reading_of(caller: Caller, method: str, keys: DataKeys | None = None) -> Reading:
+    """What the audit keeps of a read; with `keys`, which are needed to show anybody's contact data."""
+    return Reading(viewer_of(caller), current_request_id(), method, keys)
 
 
 def view_to_wire(view: View, currency: str) -> customer_pb2.Customer:

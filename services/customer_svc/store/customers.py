@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import JSON, ColumnElement, Row, Select, SelectBase, and_, any_, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.data_keys import DataKeys
 from chassis.sql.audit import AuditEntry, audit, audit_read_cte
+from services.customer_svc.domain.contact_data import ContactData
 from services.customer_svc.domain.customer import (
     Account,
     BranchBusiness,
@@ -21,6 +23,7 @@ from services.customer_svc.domain.customer import (
     Totals,
 )
 from services.customer_svc.domain.viewing import Level, Reading, Scope
+from services.customer_svc.store import contact_data
 from services.customer_svc.store.scope import opened_somewhere, texts
 from services.customer_svc.store.tables import CHASSIS, customers, owners, relations
 
@@ -31,9 +34,7 @@ _IDENTITY = (
     "sex",
     "birth_date",
     "id_type",
-    "id_number",
     "id_expiry_date",
-    "mobile",
     "occupation",
     "residence_district",
     "customer_since_date",
@@ -100,8 +101,9 @@ async def read_roots(
     conn: AsyncConnection, customer_ids: Sequence[str], scope: Scope, reading: Reading
 ) -> dict[str, Root]:
     """Those of the customers whom the viewer sees at all, without their business; each is noted as read."""
+    keys = _keys_of(reading)
     rows = await conn.execute(_noted(_roots(customers.c.customer_id == any_(texts(customer_ids)), scope), reading))
-    return {row.customer_id: _root(row) for row in rows}
+    return {row.customer_id: _root(row, contact_data.opened(keys, row)) for row in rows}
 
 
 async def read_totals(
@@ -138,13 +140,17 @@ async def read_people(conn: AsyncConnection, customer_id: str, reading: Reading)
     """The people related to a customer, each noted as read."""
     person, c = customers.alias("person"), relations.c
     people = (
-        select(c.kind, person.c.customer_id, person.c.display_name, person.c.mobile)
+        select(c.kind, person.c.customer_id, person.c.display_name, *contact_data.sealed_of(person.c.customer_id))
         .join(person, and_(person.c.customer_id == c.related_customer_id, ~person.c.gone))
         .where(c.customer_id == customer_id)
         .order_by(c.kind, person.c.customer_id)
         .limit(PEOPLE_MAX)
     )
-    found = [RelatedPerson(*row) for row in await conn.execute(_noted(people, reading))]
+    keys = _keys_of(reading)
+    found = [
+        RelatedPerson(row.kind, row.customer_id, row.display_name, contact_data.opened(keys, row).mobile)
+        for row in await conn.execute(_noted(people, reading))
+    ]
     return sorted(found, key=lambda related: (related.kind, related.customer_id))
 
 
@@ -163,6 +169,7 @@ def _roots(which: ColumnElement[bool], scope: Scope) -> Select[Any]:
     return select(
         c.customer_id,
         *(c[name] for name in _IDENTITY),
+        *contact_data.sealed_of(c.customer_id),
         c.total_deposit_balance_minor,
         c.total_deposit_average_minor,
         rows.scalar_subquery().label("owner_rows"),
@@ -180,8 +187,14 @@ def _entry(reading: Reading) -> AuditEntry:
     return AuditEntry(reading.viewer.staff_id, reading.viewer.branch_id, reading.request_id, reading.method)
 
 
-def _root(row: Row[Any]) -> Root:
-    identity = Identity(row.customer_id, **{name: getattr(row, name) for name in _IDENTITY})
+def _keys_of(reading: Reading) -> DataKeys:
+    assert reading.keys is not None, "who shows contact data brings the keys that open it"
+    return reading.keys
+
+
+def _root(row: Row[Any], contact: ContactData) -> Root:
+    clear = {name: getattr(row, name) for name in _IDENTITY}
+    identity = Identity(row.customer_id, **clear, id_number=contact.id_number, mobile=contact.mobile)
     return Root(
         identity,
         owners=[Owner(**_dated(item)) for item in row.owner_rows or ()],

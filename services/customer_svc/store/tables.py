@@ -1,6 +1,19 @@
 """The tables of customer_svc's database, as SQLAlchemy Core sees them; the migrations create them."""
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Date, DateTime, Integer, MetaData, SmallInteger, Table, Text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.sql.tables import Xid8, chassis_tables
@@ -19,9 +32,9 @@ customers = Table(
     Column("birth_date", Date),
     Column("birth_month_day", SmallInteger),
     Column("id_type", Text),
-    Column("id_number", Text),
+    Column("id_number_hash", LargeBinary),
     Column("id_expiry_date", Date),
-    Column("mobile", Text),
+    Column("mobile_hash", LargeBinary),
     Column("occupation", Text),
     Column("residence_district", Text),
     Column("customer_since_date", Date),

@@ -50,12 +50,12 @@ async def channel(bank, signed_in, source, tmp_path: Path) -> AsyncIterator[grpc
         Served(
             "banyan.customer.v1.CustomerService",
             customer_service_pb2_grpc.add_CustomerServiceServicer_to_server,
-            CustomerServicer(database, publisher, source, SECRET, "CNY"),
+            CustomerServicer(database, publisher, source, SECRET, "CNY", bank.keys),
         ),
         Served(
             "banyan.customer.v1.ImportService",
             import_service_pb2_grpc.add_ImportServiceServicer_to_server,
-            CustomerImportServicer(BulkImport(database, bulk_tables()), wakeups),
+            CustomerImportServicer(BulkImport(database, bulk_tables(bank.keys)), wakeups),
         ),
     ]
     async with in_process(app_of(services, ALLOWED, signed_in, "customer.banyan"), tmp_path) as opened:
@@ -96,10 +96,7 @@ async def filled(bank):
     await bank.load("loans", [{"loan_id": "l1", "customer_id": "wang", "branch_id": "b2", "outstanding_minor": 700}])
     await bank.load("cards", [{"card_id": "k1", "customer_id": "wang", "branch_id": "b1", "limit_minor": None}])
     figures = {"customer_id": "wang", "deposit_balance_minor": 1000, "deposit_average_minor": 900}
-    await bank.load(
-        "customer_branch_figures",
-        [figures | {"branch_id": "b1"}, figures | {"branch_id": "b2", "deposit_balance_minor": 50}],
-    )
+    await bank.load_figures([figures | {"branch_id": "b1"}, figures | {"branch_id": "b2", "deposit_balance_minor": 50}])
     await bank.own(
         {
             "wang": [
