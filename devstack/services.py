@@ -36,6 +36,11 @@ def keys(home: Home) -> Path:
     return home.root / "keys"
 
 
+def data_keys(home: Home) -> Path:
+    """The folder of keys that customers' contact data are sealed and hashed by; whoever loses it loses those."""
+    return home.root / "secrets" / "data-keys"
+
+
 def instances(home: Home, servers: Servers, count: int, currency: str) -> list[Spec]:
     """The instances of all services, `count` of each."""
     return [
@@ -104,7 +109,7 @@ def _instance(home: Home, servers: Servers, service: str, number: int, currency:
 
 def _environment(home: Home, servers: Servers, service: str, name: str) -> Mapping[str, str]:
     database = f"{service}_svc"
-    told = {
+    told: dict[str, object] = {
         "HOME": home.short / "services" / name,
         "ZOOKEEPER": zookeeper.hosts(servers.zookeeper_port),
         "DATABASE_URL": servers.postgres.url(database),
@@ -112,6 +117,8 @@ def _environment(home: Home, servers: Servers, service: str, name: str) -> Mappi
         "VALKEY_URL": valkey.url(servers.valkey_port),
         "KEYS": keys(home),
     }
+    if service == "customer":
+        told["DATA_KEYS"] = data_keys(home)
     return _prefixed(f"BANYAN_{service.upper()}_", told)
 
 

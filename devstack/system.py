@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chassis import paging
 from chassis.clock import now
+from chassis.data_keys import make_missing_data_keys
 from chassis.tokens import make_key
 from devstack import postgres, services, valkey, zookeeper
 from devstack.home import Home, port_is_free, write_whole
@@ -113,6 +114,7 @@ def migrate(home: Home, servers: Servers) -> None:
     for service in services.SERVICES:
         servers.postgres.ensure(f"{service}_svc")
     make_keys(services.keys(home))
+    make_missing_data_keys(services.data_keys(home), now())
     stamp, code = home.root / "migrated", services.migrations_digest()
     # Four processes that find nothing to do would be half of a second start.
     if not stamp.exists() or stamp.read_text() != code:

@@ -14,11 +14,14 @@ import jsonschema
 import pytest
 import yaml
 
-from chassis import telemetry
+from chassis import clock, telemetry
+from chassis.data_keys import DataKeys, list_data_keys
 from chassis.settings import ServiceSettings
 from gateway.settings import GatewaySettings
+from services.customer_svc.settings import Settings as CustomerSettings
 
 ROOT = Path(__file__).parents[2]
+DATA_KEYS = "./deploy/secrets/data_keys:/data-keys:ro"
 OURS = ("alert", "assignment", "campaign", "customer")
 # Jobs that end.
 ONE_SHOT = {"batch", *(f"{name}-migrate" for name in OURS)}
@@ -87,7 +90,8 @@ def test_postgres_is_healthy_only_when_others_can_reach_it(containers):
 
 def test_who_needs_an_identity_waits_for_it_and_sees_only_its_own(containers):
     for name in (*OURS, "gateway"):
-        [volume] = containers[name]["volumes"]
+        volume, *others = containers[name]["volumes"]
+        assert others == ([DATA_KEYS] if name == "customer" else []), name
         assert volume["read_only"], name
         assert volume["volume"]["subpath"] == ("gateway" if name == "gateway" else f"{name}_svc")
     for name in OURS:
@@ -134,7 +138,8 @@ def test_networks_volumes_secrets_and_dependencies_exist(compose, containers):
         assert set(container.get("depends_on", {})) <= set(containers), name
         for volume in container.get("volumes", ()):
             source = volume["source"] if isinstance(volume, dict) else volume.split(":")[0]
-            if source.startswith("$"):  # the operator's own folder
+            # The operator's own folder, or one that make-secrets makes.
+            if source.startswith("$") or volume == DATA_KEYS:
                 continue
             assert (ROOT / source).exists() if source.startswith(".") else source in compose["volumes"], (name, source)
 
@@ -142,7 +147,7 @@ def test_networks_volumes_secrets_and_dependencies_exist(compose, containers):
 def test_every_variable_is_a_setting_that_exists(containers):
     for name, container in containers.items():
         owner = "GATEWAY" if name == "gateway" else name.removesuffix("-migrate").upper()
-        settings = GatewaySettings if owner == "GATEWAY" else ServiceSettings
+        settings = {"GATEWAY": GatewaySettings, "CUSTOMER": CustomerSettings}.get(owner, ServiceSettings)
         prefix = "BANYAN_" if name == "batch" else f"BANYAN_{owner}_"
         known = {f"{prefix}{field.upper()}" for field in settings.model_fields}
         given = {key for key in container.get("environment", {}) if key.startswith("BANYAN_")}
@@ -166,13 +171,30 @@ def test_make_secrets_makes_what_is_asked_once(compose, tmp_path):
     folder.mkdir()
     for _ in range(2):
         subprocess.run([tmp_path / "deploy" / "make-secrets"], check=True)
-    files = {file.name: file.read_text() for file in folder.iterdir()}
+    files = {file.name: file.read_text() for file in folder.iterdir() if file.is_file()}
     assert (
         set(files) == {Path(secret["file"]).name for secret in compose["secrets"].values()} == set(compose["secrets"])
     )
     assert len(set(files.values())) == len(files)
     assert files["valkey_url"] == f"redis://:{files['valkey_password']}@valkey:6379/0"
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_make_secrets_makes_data_keys_once_and_more_when_asked(tmp_path):
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("secrets", "__pycache__"))
+    keys = tmp_path / "deploy" / "secrets" / "data_keys"
+    keys.parent.mkdir()
+    make = tmp_path / "deploy" / "make-secrets"
+    for _ in range(2):
+        subprocess.run([make], check=True)
+    first = list_data_keys(keys, clock.now())
+    assert [(key.purpose, key.writes) for key in first] == [("cipher", True), ("hash", True)]
+    [older] = (keys / "cipher").iterdir()
+    older.rename(older.with_name("1700000000.key"))
+    subprocess.run([make, "new-data-key", "cipher"], check=True)
+    assert [key.key_id for key in list_data_keys(keys, clock.now()) if key.writes] == [1_700_000_000, first[1].key_id]
+    DataKeys(keys).check()
+    assert subprocess.run([make, "new-data-key"], check=False, stderr=subprocess.DEVNULL).returncode == 2
 
 
 def test_containers_may_read_what_they_mount_whatever_the_umask(containers, tmp_path):

@@ -39,6 +39,7 @@ def test_every_instance_is_told_its_settings(service, home: Home, servers: Serve
         assert settings.database_password_file == home.root / "secrets" / f"postgres_{service}_svc"
         assert settings.keys == home.root / "keys"
         assert settings.currency == "CZK"
+        assert getattr(settings, "data_keys", None) == (services.data_keys(home) if service == "customer" else None)
 
 
 def test_no_two_processes_share_a_port(home: Home, servers: Servers):
