@@ -33,10 +33,4 @@ def test_the_services_take_exactly_the_tables_of_the_feed(table):
 
 
 def test_every_table_is_taken_but_those_of_the_batch_alone_and_transactions():
-    assert {table.name for table in TAKEN} == set(FEED | DERIVED) - {
-        "balances",
-        "complaints",
-        "consents",
-        "opt_outs",
-        "transactions",
-    }
+    assert {table.name for table in TAKEN} == set(FEED | DERIVED) - {"balances", "complaints", "transactions"}

@@ -181,7 +181,7 @@ def test_the_services_take_the_columns_that_the_feed_has(services):
             assert table.schema.equals(expected), f"{service}: {table.name} takes\n{table.schema}\nand not\n{expected}"
             taken.add(table.name)
     # Balances and complaints are read by the nightly batch alone.
-    assert taken == set(feed) - {"balances", "complaints", "consents", "opt_outs", "transactions"}
+    assert taken == set(feed) - {"balances", "complaints", "transactions"}
 
 
 def test_a_missing_and_an_extra_room_are_found(tmp_path):
