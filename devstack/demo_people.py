@@ -43,6 +43,8 @@ class People:
     """What the rest of the bank needs to know of its customers."""
 
     count: int
+    original: Numbers
+    """Who each customer is: himself, but for those who are there twice."""
     corporate: Mask
     adult: Mask
     """Grown up, or a company."""
@@ -96,6 +98,7 @@ def make_people(count: int, seed: int, today: date) -> People:
     }
     return People(
         count,
+        original,
         corporate,
         adult,
         birth_day,

@@ -20,8 +20,8 @@ def relations_table(business: Business, loans: Loans) -> pa.Table:
     everyone = np.arange(people.count)
     grown = everyone[people.adult & ~people.corporate]
     elder = grown[business.now - people.birth_day[grown] >= _GUARDIAN_DAYS]
-    # A number that a dozen have is a fault of the data, no family.
-    family = everyone[(people.phone < everyone) & (people.phone_users <= _FAMILY_MAX)]
+    # A number that a dozen have is a fault of the data, and one's own under another id too: neither makes a family.
+    family = everyone[(people.phone < everyone) & (people.phone_users <= _FAMILY_MAX) & (people.original == everyone)]
     company = everyone[people.corporate]
     passive = everyone[~business.active & (everyone > 0)]
     guaranteed = np.unique(loans.owner[loans.live & (loans.collateral == GUARANTEED)])

@@ -6,6 +6,13 @@ def test_there_are_relations_of_every_kind(ask):
     assert [kind for (kind,) in kinds] == ["company_owner", "disponent", "guarantor", "guardian", "household"]
 
 
+def test_nobody_is_his_own_family_under_another_id(ask):
+    assert ask("""
+        SELECT count(*) FROM relations r JOIN customers a USING (customer_id)
+        JOIN customers b ON b.customer_id = related_customer_id
+        WHERE kind = 'household' AND (a.id_number = b.id_number OR b.id_number IS NULL)""") == [(0,)]
+
+
 def test_every_minor_has_a_guardian_old_enough_to_be_a_parent(ask):
     [(minors, guarded)] = ask("""
         SELECT count(DISTINCT c.customer_id),
