@@ -9,7 +9,8 @@ sources go on telling, and `merge_rows`, by which it gives back exactly what it 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Column, DateTime, Index, MetaData, Table, Text, TextClause, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 # The row that speaks for both, of the survivor, is `o` in SQL; that of the customer who goes is `t`.
@@ -38,6 +39,33 @@ CREATE TABLE merge_rows (
   PRIMARY KEY (customer_id, merge_id, label, row_key)
 )""",
 )
+
+
+def merge_tables(metadata: MetaData) -> tuple[Table, Table]:
+    """Adds the two tables to a service's metadata; its migration makes them by `MERGE_TABLES`."""
+    merged_customers = Table(
+        "merged_customers",
+        metadata,
+        Column("customer_id", Text(collation="C"), primary_key=True),
+        Column("survivor_id", Text(collation="C"), nullable=False),
+        Column("into_id", Text(collation="C"), nullable=False),
+        Column("merge_id", Text(collation="C"), nullable=False),
+        Column("create_time", DateTime(timezone=True), nullable=False, server_default=text("bank_now()")),
+        Index("merged_customers_survivor", "survivor_id", "customer_id"),
+    )
+    merge_rows = Table(
+        "merge_rows",
+        metadata,
+        Column("customer_id", Text(collation="C"), primary_key=True),
+        Column("merge_id", Text(collation="C"), primary_key=True),
+        Column("label", Text, primary_key=True),
+        Column("row_key", JSONB, primary_key=True),
+        Column("fate", Text, nullable=False),
+        Column("image", JSONB),
+        Column("kept_image", JSONB),
+        Column("united_image", JSONB),
+    )
+    return merged_customers, merge_rows
 
 
 @dataclass(frozen=True)

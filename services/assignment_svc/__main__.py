@@ -8,6 +8,7 @@ from functools import partial
 from banyan.assignment.v1 import (
     import_service_pb2,
     import_service_pb2_grpc,
+    merge_service_pb2_grpc,
     operation_service_pb2,
     operation_service_pb2_grpc,
     org_service_pb2_grpc,
@@ -29,6 +30,7 @@ from chassis.sql.migrations import migrate
 from chassis.tokens import KeyRing, Revocations, Signer, Verifier
 from services.assignment_svc.jobs.housekeeping import keep_house
 from services.assignment_svc.jobs.sessions import watch_revocations
+from services.assignment_svc.rpc.merge_service import MergeServicer
 from services.assignment_svc.rpc.org_service import OrgServicer
 from services.assignment_svc.rpc.ownership_service import ALLOCATE, Allocating, OwnershipServicer
 from services.assignment_svc.rpc.permissions import ALLOWED
@@ -83,6 +85,11 @@ class Parts:
                 "banyan.assignment.v1.OwnershipService",
                 ownership_service_pb2_grpc.add_OwnershipServiceServicer_to_server,
                 OwnershipServicer(self.database, changes, self.operations, self.paging_secret),
+            ),
+            Served(
+                "banyan.assignment.v1.MergeService",
+                merge_service_pb2_grpc.add_MergeServiceServicer_to_server,
+                MergeServicer(self.database, self.wakeups),
             ),
             Served(
                 "banyan.assignment.v1.ImportService",

@@ -8,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.caller import Role
 from chassis.sql.bulk import BulkTable, RowError, unknown_references
+from chassis.sql.merged_rows import mapped
 from services.assignment_svc.domain.organisation import circles
 from services.assignment_svc.store import org
+from services.assignment_svc.store.merged_tables import FACTS_AS_TOLD
 from services.assignment_svc.store.upserts import upsert_branches, upsert_facts, upsert_staff
 
 BRANCH_FACTS = "branch_facts"
@@ -176,5 +178,8 @@ def bulk_tables() -> Sequence[BulkTable]:
     return (
         BulkTable("branches", BRANCHES_SCHEMA, ("branch_id",), upsert_branches, _check_branches),
         BulkTable("staff", STAFF_SCHEMA, ("staff_id",), upsert_staff, _check_staff),
-        BulkTable(BRANCH_FACTS, FACTS_SCHEMA, ("customer_id", "branch_id"), upsert_facts, _check_facts),
+        mapped(
+            BulkTable(BRANCH_FACTS, FACTS_SCHEMA, ("customer_id", "branch_id"), upsert_facts, _check_facts),
+            combine=FACTS_AS_TOLD,
+        ),
     )

@@ -23,8 +23,10 @@ UNION ALL SELECT 'wish', to_jsonb(x) FROM wish x UNION ALL SELECT 'figure', to_j
 async def merge_database(database):
     statements = [
         *merging.MERGE_TABLES,
-        "CREATE TABLE visit (customer_id text, visit_id text, note bytea, at timestamptz, touched boolean,"
-        " PRIMARY KEY (customer_id, visit_id))",
+        (
+            "CREATE TABLE visit (customer_id text, visit_id text, note bytea, at timestamptz, touched boolean,"
+            " PRIMARY KEY (customer_id, visit_id))"
+        ),
         "CREATE TABLE kin (customer_id text, kin_id text, kind text, PRIMARY KEY (customer_id, kin_id, kind))",
         "CREATE TABLE wish (customer_id text, channel text, state int, PRIMARY KEY (customer_id, channel))",
         "CREATE TABLE figure (customer_id text, branch_id text, amount bigint, PRIMARY KEY (customer_id, branch_id))",
