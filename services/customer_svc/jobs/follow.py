@@ -11,11 +11,13 @@ from chassis.channel import Mesh
 from chassis.feed import Follower, Wakeups
 from chassis.sql.engine import Database
 from chassis.tokens import Revocations
+from services.customer_svc.peers import contact_rooms as contact_room_peer
 from services.customer_svc.peers import org as org_peer
 from services.customer_svc.peers import ownership as ownership_peer
+from services.customer_svc.peers.contact_rooms import ContactRoomChange
 from services.customer_svc.peers.org import OrgChange
 from services.customer_svc.peers.ownership import OwnershipChange
-from services.customer_svc.store import org, ownership
+from services.customer_svc.store import contact_rooms, org, ownership
 
 REVOCATIONS_EVERY_SECONDS = 1.0
 _FORGET_EVERY_ROUNDS = 600
@@ -34,9 +36,21 @@ def follow_org(database: Database, mesh: Mesh, wakeups: Wakeups) -> Follower[Org
     return Follower(database, "org", opened, store_org, org.drop_older, wakeups)
 
 
+def follow_contact_rooms(database: Database, mesh: Mesh, wakeups: Wakeups) -> Follower[ContactRoomChange]:
+    """The follower of customers' room for contacts; to run in one instance at a time."""
+    opened = partial(contact_room_peer.watch_contact_rooms, mesh.channel(contact_room_peer.CONTACT_ROOM_SERVICE))
+    return Follower(database, "contact_room", opened, store_contact_rooms, contact_rooms.drop_older, wakeups)
+
+
 async def store_ownership(tx: AsyncConnection, changes: Sequence[OwnershipChange], generation: int) -> None:
     """Stores each customer's owners as a whole."""
     await ownership.replace_owners(tx, dict(map(ownership_peer.change_from_wire, changes)), generation)
+
+
+async def store_contact_rooms(tx: AsyncConnection, changes: Sequence[ContactRoomChange], generation: int) -> None:
+    """Stores each customer's room and each policy as it is now."""
+    items = [item for change in changes if (item := contact_room_peer.change_from_wire(change)) is not None]
+    await contact_rooms.put_contact_rooms(tx, items, generation)
 
 
 async def store_org(tx: AsyncConnection, changes: Sequence[OrgChange], generation: int) -> None:
