@@ -1,4 +1,7 @@
-"""Who owns whom, as followed from assignment_svc: each customer's rows are replaced as a whole."""
+"""Who owns whom, as followed from assignment_svc: each customer's rows are replaced as a whole.
+
+With them goes what `customer_search` says of them. Customers who are being added are waited for (migration 0004).
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,12 +16,27 @@ _ADD = text(
     " SELECT *, CAST(:generation AS integer) FROM unnest(CAST(:customer_ids AS text[]), CAST(:branch_ids AS text[]),"
     " CAST(:sides AS text[]), CAST(:manager_ids AS text[]), CAST(:since_dates AS date[]))"
 )
-_DROP = text("DELETE FROM owners WHERE generation < :generation")
+_DROP = text("DELETE FROM owners WHERE generation < :generation RETURNING customer_id")
+_LOCK = text("SELECT lock_owners()")
+_SETTLE = text("SELECT settle_owners(CAST(:customer_ids AS text[]))")
 
 
 async def replace_owners(tx: AsyncConnection, owners_of: Mapping[str, Sequence[Owner]], generation: int) -> None:
     """Makes these the owners of these customers; no rows for who has none any more."""
+    await tx.execute(_LOCK)
     await tx.execute(_REMOVE, {"customer_ids": sorted(owners_of)})
+    await _add(tx, owners_of, generation)
+    await tx.execute(_SETTLE, {"customer_ids": sorted(owners_of)})
+
+
+async def drop_older(tx: AsyncConnection, generation: int) -> None:
+    """Deletes the rows that a new start of the feed did not repeat."""
+    await tx.execute(_LOCK)
+    dropped = (await tx.execute(_DROP, {"generation": generation})).scalars()
+    await tx.execute(_SETTLE, {"customer_ids": sorted(set(dropped))})
+
+
+async def _add(tx: AsyncConnection, owners_of: Mapping[str, Sequence[Owner]], generation: int) -> None:
     rows = [(customer_id, owner) for customer_id, owners in sorted(owners_of.items()) for owner in owners]
     if not rows:
         return
@@ -31,8 +49,3 @@ async def replace_owners(tx: AsyncConnection, owners_of: Mapping[str, Sequence[O
         "since_dates": [owner.since_date for _, owner in rows],
     }
     await tx.execute(_ADD, values)
-
-
-async def drop_older(tx: AsyncConnection, generation: int) -> None:
-    """Deletes the rows that a new start of the feed did not repeat."""
-    await tx.execute(_DROP, {"generation": generation})

@@ -1,24 +1,35 @@
-"""The viewer's scope as SQL: the only way from customers to those whom somebody may see."""
+"""The viewer's scope as SQL: the only way from customers to those whom somebody may see.
+
+Whoever sees one branch, or a few, finds its customers through `owners`. Whoever sees many would join nearly everybody:
+for him the owners stand beside the figures, in `customer_search`.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ARRAY, ColumnElement, FromClause, Text, and_, any_, false, literal, or_, select, true
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import ARRAY, ColumnElement, FromClause, Text, and_, any_, case, false, func, literal, or_, select, true
 from sqlalchemy.sql.elements import BindParameter
 
 from services.customer_svc.domain.viewing import Grant, Level, Scope
+from services.customer_svc.store.columns import KEY
 from services.customer_svc.store.tables import customers, owners
+from services.customer_svc.store.tables_search import customer_search
 
 PRIMARY = "PRIMARY"
+SECONDARY = "SECONDARY"
+FEW_BRANCHES = 20
+"""So many branches are looked up in `owners`; of more, each customer is asked for his."""
+
+_row = customer_search.c
+# Hardly anybody has more secondary branches: these are compared one by one, which is ten times as fast.
+_COMPARED = 3
 
 
 @dataclass(frozen=True)
 class Visible:
     """Customers whom a viewer sees at a level: what to select from, and what must hold.
 
-    With `needs_own`, `own_branch_id` is the branch that `own.*` means for each, the one that `Scope.own_branch_id`
-    names.
+    `own_branch_id` is the branch that `own.*` means for each, the one that `Scope.own_branch_id` names.
     """
 
     source: FromClause
@@ -26,20 +37,33 @@ class Visible:
     own_branch_id: ColumnElement[str] | None
 
 
-def visible(scope: Scope, least: Level, *, needs_own: bool) -> Visible:
+def visible(scope: Scope, least: Level) -> Visible:
     """The customers whom a viewer sees at least at a level."""
     if scope.everyone:
-        return Visible(customers, true(), None)
+        return Visible(customer_search, true(), None)
     branch_id = single_branch_id(scope)
     if branch_id is not None:
-        # At most one row per customer: a join lets the planner start at the branch and keep the order of its index.
+        # At most one row per customer: a join lets the planner start at the branch.
         own = owners.alias("own")
-        source = customers.join(own, and_(own.c.customer_id == customers.c.customer_id, opened(own, scope, least)))
+        source = customer_search.join(own, and_(own.c.customer_id == KEY, opened(own, scope, least)))
         return Visible(source, true(), own.c.branch_id)
-    if not needs_own:
-        return Visible(customers, opened_somewhere(scope, least), None)
-    best = _best_rows(scope, least)
-    return Visible(customers.join(best, best.c.customer_id == customers.c.customer_id), true(), best.c.branch_id)
+    return Visible(customer_search, seen_at(scope, least), _own_branch_id(scope))
+
+
+def seen_at(scope: Scope, least: Level) -> ColumnElement[bool]:
+    """Says of a row of `customer_search` whether the viewer sees the customer at least at a level."""
+    if scope.everyone:
+        return true()
+    if not _sees_many(scope):
+        row = owners.alias("opening")
+        return found(row, row.c.customer_id == KEY, opened(row, scope, least))
+    if least > Level.PRIMARY:
+        return false()
+    grants = _needed(scope, least)
+    opening = [_opens_primary(grant) for grant in grants]
+    if least <= Level.SECONDARY:
+        opening += [_opens_secondary(grant) for grant in grants if grant.private_manager_id is None]
+    return or_(false(), *opening)
 
 
 def opened_somewhere(scope: Scope, least: Level) -> ColumnElement[bool]:
@@ -60,7 +84,7 @@ def found(rows: FromClause, *holds: ColumnElement[bool]) -> ColumnElement[bool]:
 
 def opened(row: FromClause, scope: Scope, least: Level) -> ColumnElement[bool]:
     """Says of a row of `owners` whether it opens its customer to the viewer at least at a level."""
-    grants = [grant for grant in scope.grants if least <= Level.EXISTENCE or not grant.existence_only]
+    grants = _needed(scope, least)
     if not grants or least > Level.PRIMARY:
         return false()
     somehow = or_(*(_within(row, grant) for grant in grants))
@@ -82,11 +106,34 @@ def texts(values: Iterable[str]) -> BindParameter[Sequence[str]]:
     return literal(sorted(values), ARRAY(Text))
 
 
+def one_of(column: ColumnElement[str], values: frozenset[str]) -> ColumnElement[bool]:
+    """Says whether a column is one of several texts; of one alone as a plain comparison, whose share is known."""
+    return column == next(iter(values)) if len(values) == 1 else column == any_(texts(values))
+
+
+def _needed(scope: Scope, least: Level) -> list[Grant]:
+    """The grants that open something at a level, without those that another one holds."""
+    grants = [grant for grant in scope.grants if least <= Level.EXISTENCE or not grant.existence_only]
+    return [grant for grant in grants if not any(_holds(other, grant) for other in grants if other != grant)]
+
+
+def _holds(wider: Grant, grant: Grant) -> bool:
+    if wider.manager_id is not None or wider.private_manager_id is not None:
+        return False
+    if wider.existence_only and not grant.existence_only:
+        return False
+    return wider.branch_ids is None or (grant.branch_ids is not None and grant.branch_ids <= wider.branch_ids)
+
+
+def _sees_many(scope: Scope) -> bool:
+    by_branch = [grant for grant in scope.grants if grant.private_manager_id is None]
+    return any(grant.branch_ids is None or len(grant.branch_ids) > FEW_BRANCHES for grant in by_branch)
+
+
 def _within(row: FromClause, grant: Grant) -> ColumnElement[bool]:
     parts: list[ColumnElement[bool]] = []
     if grant.branch_ids is not None:
-        one = len(grant.branch_ids) == 1
-        parts.append(row.c.branch_id == (next(iter(grant.branch_ids)) if one else any_(texts(grant.branch_ids))))
+        parts.append(one_of(row.c.branch_id, grant.branch_ids))
     if grant.manager_id is not None:
         parts.append(row.c.manager_id == grant.manager_id)
     if grant.private_manager_id is not None:
@@ -94,13 +141,63 @@ def _within(row: FromClause, grant: Grant) -> ColumnElement[bool]:
     return and_(true(), *parts)
 
 
-def _best_rows(scope: Scope, least: Level) -> FromClause:
-    """For each customer the row that gives the level: `side` happens to sort the primary one first."""
-    row = owners.alias("opening")
-    return (
-        select(row.c.customer_id, row.c.branch_id)
-        .where(opened(row, scope, max(least, Level.SECONDARY)))
-        .ext(distinct_on(row.c.customer_id))
-        .order_by(row.c.customer_id, row.c.side, row.c.branch_id != scope.home_branch_id, row.c.branch_id)
-        .subquery("best")
+def _opens_primary(grant: Grant) -> ColumnElement[bool]:
+    """Says of a row of `customer_search` whether its primary branch opens it by a grant."""
+    parts: list[ColumnElement[bool]] = [_row.primary_branch_id.is_not(None)]
+    if grant.branch_ids is not None:
+        parts = [one_of(_row.primary_branch_id, grant.branch_ids)]
+    if grant.manager_id is not None:
+        parts.append(_row.primary_manager_id == grant.manager_id)
+    if grant.private_manager_id is not None:
+        parts.append(_row.private_manager_id == grant.private_manager_id)
+    return and_(*parts)
+
+
+def _opens_secondary(grant: Grant) -> ColumnElement[bool]:
+    """Says of a row of `customer_search` whether one of its secondary branches opens it by a grant."""
+    if grant.manager_id is not None:
+        row = owners.alias("managed")
+        return found(row, row.c.customer_id == KEY, row.c.side == SECONDARY, _within(row, grant))
+    if grant.branch_ids is None:
+        return _place(1).is_not(None)
+    wanted = any_(texts(grant.branch_ids))
+    more = and_(_place(_COMPARED + 1).is_not(None), _row.secondary_branch_ids.overlap(texts(grant.branch_ids)))
+    return or_(*(_place(place) == wanted for place in range(1, _COMPARED + 1)), more)
+
+
+def _own_branch_id(scope: Scope) -> ColumnElement[str]:
+    """The primary's branch if it opens the customer, else of the secondary ones that do the viewer's own, or the least.
+
+    They stand in the order of their ids.
+    """
+    grants = _needed(scope, Level.SECONDARY)
+    home = scope.home_branch_id
+    mine = [_opens_secondary(_at(grant, home)) for grant in grants if _reaches(grant, home)]
+    whole = [grant.branch_ids for grant in grants if grant.manager_id is None and grant.private_manager_id is None]
+    return case(
+        (or_(false(), *(_opens_primary(grant) for grant in grants)), _row.primary_branch_id),
+        (or_(false(), *mine), literal(home, Text)),
+        else_=_first_of(None if None in whole else frozenset[str]().union(*(ids for ids in whole if ids))),
     )
+
+
+def _reaches(grant: Grant, branch_id: str) -> bool:
+    return grant.private_manager_id is None and (grant.branch_ids is None or branch_id in grant.branch_ids)
+
+
+def _at(grant: Grant, branch_id: str) -> Grant:
+    return Grant(frozenset({branch_id}), grant.manager_id)
+
+
+def _first_of(branch_ids: frozenset[str] | None) -> ColumnElement[str]:
+    """The least secondary branch of these; None means of all."""
+    if branch_ids is None:
+        return _place(1)
+    wanted = any_(texts(branch_ids))
+    each = func.unnest(_row.secondary_branch_ids).column_valued("secondary")
+    least = select(func.min(each)).where(each == wanted).correlate(customer_search).scalar_subquery()
+    return case(*((_place(place) == wanted, _place(place)) for place in range(1, _COMPARED + 1)), else_=least)
+
+
+def _place(place: int) -> ColumnElement[str]:
+    return _row.secondary_branch_ids[place]
