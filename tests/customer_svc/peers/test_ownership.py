@@ -14,13 +14,7 @@ from services.customer_svc.domain.customer import Owner
 from services.customer_svc.peers import ownership
 
 SERVICE = ownership.OWNERSHIP_SERVICE
-METHODS = [
-    "GetOwnership",
-    "ListOwnerships",
-    "ListOwnershipPeriods",
-    "AllocateOwnerships",
-    "WatchOwnershipChanges",
-]
+METHODS = list(ownership_service_pb2.DESCRIPTOR.services_by_name["OwnershipService"].methods_by_name)
 OWNERS = [
     ownership_pb2.Owner(
         branch="branches/b1",
