@@ -174,6 +174,49 @@ def test_a_head_sees_his_customers_and_alerts_and_nobody_elses(berka: Banyan) ->
     assert hidden.status == 404
 
 
+AGE_BANDS = ((0, 29), (30, 39), (40, 49), (50, 64), (65, 150))
+
+
+def age_on(birth_number: str, day: date) -> int:
+    """Full years; a woman's month stands 50 higher."""
+    month = int(birth_number[2:4])
+    born = date(1900 + int(birth_number[:2]), month - 50 if month > 50 else month, int(birth_number[4:]))
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+
+
+def expected_clients_in_arrears() -> Counter[tuple[str, tuple[int, int]]]:
+    """By district of residence and age band: owners of an account whose loan runs badly (B) or is in debt (D)."""
+    owner_of_account = {one["account_id"]: one["client_id"] for one in raw("disp") if one["type"] == "OWNER"}
+    client = {one["client_id"]: one for one in raw("client")}
+    late = {owner_of_account[loan["account_id"]] for loan in raw("loan") if loan["status"] in {"B", "D"}}
+    found = Counter[tuple[str, tuple[int, int]]]()
+    for client_id in late:
+        age = age_on(client[client_id]["birth_number"], LAST)
+        found[client[client_id]["district_id"], next(band for band in AGE_BANDS if band[0] <= age <= band[1])] += 1
+    return found
+
+
+def test_clients_in_arrears_by_district_and_age_are_those_of_the_raw_files(berka: Banyan) -> None:
+    expected = expected_clients_in_arrears()
+    token = berka.service_token()
+    in_arrears = {"loan": {"inArrears": True, "scope": "SCOPE_TOTAL"}}
+
+    def count(*conditions: object) -> int:
+        told = berka.call("POST", "/v1/customers:count", {"conditions": [in_arrears, *conditions]}, token=token)
+        assert told.status == 200, told.text
+        return int(told.json["customerCount"])
+
+    assert count() == expected.total() == 76
+    districts = sorted({one["district_id"] for one in raw("client")})
+    by_district = {district: count({"identity": {"residenceDistricts": [district]}}) for district in districts}
+    assert {district: number for district, number in by_district.items() if number} == Counter(
+        district for district, _ in expected.elements()
+    )
+    for district, band in [*expected, *[(district, AGE_BANDS[0]) for district in districts[:10]]]:
+        within = {"residenceDistricts": [district], "ageMin": band[0], "ageMax": band[1]}
+        assert count({"identity": within}) == expected[district, band], (district, band)
+
+
 def test_large_outflows_per_owner_and_day_are_those_of_the_raw_file(berka: Banyan) -> None:
     alerts = berka.pages("/v1/alerts", "alerts", berka.service_token(), kind="ALERT_KIND_LARGE_OUTFLOW")
     told = {(one["customer"], tuple(one["businessDate"].values())): int(one["sum"]["units"]) for one in alerts}
