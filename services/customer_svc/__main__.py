@@ -4,16 +4,21 @@ import sys
 from functools import partial
 
 from banyan.customer.v1 import (
+    customer_group_service_pb2_grpc,
     customer_service_pb2_grpc,
+    export_service_pb2_grpc,
     import_service_pb2_grpc,
+    key_mark_service_pb2_grpc,
     operation_service_pb2,
     operation_service_pb2_grpc,
+    tag_service_pb2_grpc,
 )
 
 from chassis import paging
-from chassis.channel import mesh
+from chassis.channel import Mesh, mesh
 from chassis.data_keys import DataKeys
 from chassis.feed import Publisher, Wakeups
+from chassis.jobs import Job
 from chassis.leader import Leader
 from chassis.operations import Operations, OperationServicer
 from chassis.server import App, Served, run, serve
@@ -22,20 +27,32 @@ from chassis.sql.bulk import BulkImport
 from chassis.sql.engine import Database
 from chassis.sql.migrations import migrate
 from chassis.tokens import KeyRing, Revocations, Signer, Verifier
+from services.customer_svc.jobs.expiry import expire_always, reconcile_always
 from services.customer_svc.jobs.follow import follow_contact_rooms, follow_org, follow_ownership, watch_revocations
+from services.customer_svc.jobs.group_upkeep import build_nightly, clear_away
 from services.customer_svc.jobs.partitions import keep_partitions
 from services.customer_svc.peers.contact_rooms import CONTACT_ROOM_SERVICE
 from services.customer_svc.peers.org import ORG_SERVICE
 from services.customer_svc.peers.ownership import OWNERSHIP_SERVICE, owners_when_lagging
+from services.customer_svc.rpc.convert_groups import reader_of
+from services.customer_svc.rpc.customer_group_service import BUILD, Building, CustomerGroupServicer
 from services.customer_svc.rpc.customer_service import CustomerServicer
+from services.customer_svc.rpc.export_service import Exporting, ExportServicer
 from services.customer_svc.rpc.import_service import CustomerImportServicer
+from services.customer_svc.rpc.key_mark_service import KeyMarkServicer
 from services.customer_svc.rpc.permissions import ALLOWED
+from services.customer_svc.rpc.tag_service import TagServicer
 from services.customer_svc.settings import Settings
 from services.customer_svc.store import MIGRATIONS, facts
 from services.customer_svc.store.imports import bulk_tables
+from services.customer_svc.usecases.export_customers import METHOD as EXPORT
 
 APPLICATION = "customer_svc"
 CUSTOMER_SERVICE = "banyan.customer.v1.CustomerService"
+CUSTOMER_GROUP_SERVICE = "banyan.customer.v1.CustomerGroupService"
+EXPORT_SERVICE = "banyan.customer.v1.ExportService"
+KEY_MARK_SERVICE = "banyan.customer.v1.KeyMarkService"
+TAG_SERVICE = "banyan.customer.v1.TagService"
 IMPORT_SERVICE = "banyan.customer.v1.ImportService"
 OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
 NEEDS = (OWNERSHIP_SERVICE, ORG_SERVICE, CONTACT_ROOM_SERVICE)
@@ -47,7 +64,14 @@ async def main(settings: Settings) -> None:
     revocations = Revocations()
     database = Database(settings.database_url, settings.database_password, APPLICATION)
     wakeups = Wakeups(settings.valkey_url or None)
-    operations = Operations(database, "customer", {})
+    operations = Operations(
+        database,
+        "customer",
+        {
+            BUILD: Building(database, settings.currency),
+            EXPORT: Exporting(database, data_keys, settings.currency),
+        },
+    )
     net = await mesh(settings, APPLICATION, NEEDS, Signer(keys, APPLICATION))
     ownership, org = follow_ownership(database, net, wakeups), follow_org(database, net, wakeups)
     rooms = follow_contact_rooms(database, net, wakeups)
@@ -63,6 +87,17 @@ async def main(settings: Settings) -> None:
     imports = CustomerImportServicer(BulkImport(database, bulk_tables(data_keys)), wakeups)
     served = [
         Served(CUSTOMER_SERVICE, customer_service_pb2_grpc.add_CustomerServiceServicer_to_server, customers),
+        Served(
+            CUSTOMER_GROUP_SERVICE,
+            customer_group_service_pb2_grpc.add_CustomerGroupServiceServicer_to_server,
+            CustomerGroupServicer(database, operations, paging.secret(settings.keys), settings.currency),
+        ),
+        Served(
+            EXPORT_SERVICE,
+            export_service_pb2_grpc.add_ExportServiceServicer_to_server,
+            ExportServicer(database, operations, paging.secret(settings.keys), settings.currency),
+        ),
+        *_tag_services(database, wakeups, paging.secret(settings.keys)),
         Served(IMPORT_SERVICE, import_service_pb2_grpc.add_ImportServiceServicer_to_server, imports),
         Served(
             OPERATION_SERVICE,
@@ -83,12 +118,40 @@ async def main(settings: Settings) -> None:
             partial(keep_partitions, database),
             partial(seal_minutes, database),
             operations.work,
+            *_tag_jobs(net, database, wakeups),
+            partial(
+                Leader(net.zookeeper, f"{APPLICATION}/groups").while_leading,
+                partial(build_nightly, database, reader_of(settings.currency)),
+            ),
+            partial(Leader(net.zookeeper, f"{APPLICATION}/clear").while_leading, partial(clear_away, database)),
         ],
         # Nobody is turned away for what is known of contacts: without campaign_svc it is only older.
         not_ready=lambda: next((reason for one in (ownership, org) if (reason := one.not_ready())), None),
         close=[net.close, wakeups.close, database.close],
     )
     await serve(settings, app, net.registry)
+
+
+def _tag_services(database: Database, wakeups: Wakeups, secret: bytes) -> list[Served]:
+    return [
+        Served(TAG_SERVICE, tag_service_pb2_grpc.add_TagServiceServicer_to_server, TagServicer(database, secret)),
+        Served(
+            KEY_MARK_SERVICE,
+            key_mark_service_pb2_grpc.add_KeyMarkServiceServicer_to_server,
+            KeyMarkServicer(database, wakeups, secret),
+        ),
+    ]
+
+
+def _tag_jobs(net: Mesh, database: Database, wakeups: Wakeups) -> list[Job]:
+    """Each in one instance at a time."""
+    ending = partial(reconcile_always, database, net.channel(OWNERSHIP_SERVICE))
+    return [
+        partial(
+            Leader(net.zookeeper, f"{APPLICATION}/expiry").while_leading, partial(expire_always, database, wakeups)
+        ),
+        partial(Leader(net.zookeeper, f"{APPLICATION}/private_managers").while_leading, ending),
+    ]
 
 
 if __name__ == "__main__":

@@ -19,6 +19,11 @@ _BY_NAME = frozenset(
     }
 )
 _COUNTING = _BY_NAME | {Role.MARKETER, Role.ANALYST}
+# Whoever finds customers other than as one of the branch's other staff, or counts them (domain/groups.py).
+_GROUPING = frozenset({Role.BRANCH_HEAD, Role.MANAGER, Role.PRIVATE_MANAGER, Role.MARKETER, Role.ANALYST})
+_EXPORTING = frozenset({Role.BRANCH_HEAD, Role.MANAGER, Role.PRIVATE_MANAGER})
+# Look after customers.
+_CARING = frozenset({Role.BRANCH_HEAD, Role.MANAGER, Role.PRIVATE_MANAGER})
 
 ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
     {
@@ -28,7 +33,42 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.customer.v1.CustomerService/FacetCustomers": _COUNTING,
         "/banyan.customer.v1.CustomerService/ExplainQuery": _COUNTING,
         "/banyan.customer.v1.CustomerService/WatchCustomerFactChanges": _SERVICES,
+        "/banyan.customer.v1.CustomerGroupService/CreateCustomerGroup": _GROUPING,
+        "/banyan.customer.v1.CustomerGroupService/GetCustomerGroup": _COUNTING,
+        "/banyan.customer.v1.CustomerGroupService/ListCustomerGroups": _COUNTING,
+        "/banyan.customer.v1.CustomerGroupService/UpdateCustomerGroup": _GROUPING,
+        "/banyan.customer.v1.CustomerGroupService/DeleteCustomerGroup": _GROUPING,
+        "/banyan.customer.v1.CustomerGroupService/UndeleteCustomerGroup": _GROUPING,
+        "/banyan.customer.v1.CustomerGroupService/BuildCustomerGroup": _GROUPING,
+        "/banyan.customer.v1.CustomerGroupService/FreezeCustomerGroup": _GROUPING,
+        "/banyan.customer.v1.CustomerGroupService/AddMembers": _GROUPING,
+        "/banyan.customer.v1.CustomerGroupService/RemoveMembers": _GROUPING,
+        "/banyan.customer.v1.CustomerGroupService/StreamGroup": _GROUPING | _SERVICES,
+        "/banyan.customer.v1.ExportService/ExportCustomers": _EXPORTING,
+        "/banyan.customer.v1.ExportService/GetExport": _EXPORTING,
+        "/banyan.customer.v1.ExportService/ListExports": _EXPORTING,
+        "/banyan.customer.v1.ExportService/DownloadExport": _EXPORTING,
+        "/banyan.customer.v1.ExportService/DeleteExport": _EXPORTING,
         "/banyan.customer.v1.ImportService/ImportRows": _SERVICES,
+        "/banyan.customer.v1.TagService/GetTag": ANY_ROLE,
+        "/banyan.customer.v1.TagService/ListTags": ANY_ROLE,
+        "/banyan.customer.v1.TagService/CreateTag": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.customer.v1.TagService/GetCustomerTag": _BY_NAME,
+        "/banyan.customer.v1.TagService/ListCustomerTags": _BY_NAME,
+        "/banyan.customer.v1.TagService/SetCustomerTag": _CARING | _SERVICES,
+        "/banyan.customer.v1.TagService/RemoveCustomerTag": _CARING | _SERVICES,
+        "/banyan.customer.v1.TagService/ClearTagOverride": _CARING | _SERVICES,
+        "/banyan.customer.v1.TagService/ListTagChanges": _BY_NAME,
+        "/banyan.customer.v1.KeyMarkService/GetKeyMark": _BY_NAME,
+        "/banyan.customer.v1.KeyMarkService/ListKeyMarkChanges": _BY_NAME,
+        "/banyan.customer.v1.KeyMarkService/CreateKeyMarkProposal": _CARING,
+        "/banyan.customer.v1.KeyMarkService/GetKeyMarkProposal": _BY_NAME,
+        "/banyan.customer.v1.KeyMarkService/ListKeyMarkProposals": _BY_NAME,
+        "/banyan.customer.v1.KeyMarkService/ListKeyMarkApprovals": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.customer.v1.KeyMarkService/ApproveKeyMarkProposal": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.customer.v1.KeyMarkService/RefuseKeyMarkProposal": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.customer.v1.KeyMarkService/WithdrawKeyMarkProposal": _CARING,
+        "/banyan.customer.v1.KeyMarkService/EndKeyMarkProposal": frozenset({Role.BRANCH_HEAD}),
         "/banyan.customer.v1.OperationService/GetOperation": ANY_ROLE,
         "/banyan.customer.v1.OperationService/ListOperations": ANY_ROLE,
         "/banyan.customer.v1.OperationService/CancelOperation": ANY_ROLE,

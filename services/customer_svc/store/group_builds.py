@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.customer_svc.domain.query import Asked
 from services.customer_svc.domain.viewing import Level
 from services.customer_svc.store import search
-from services.customer_svc.store.tables import customers
+from services.customer_svc.store.columns import KEY
 from services.customer_svc.store.tables_groups import group_members
 
 # A feed reader waits for the oldest transaction of the server (design 4.6).
@@ -102,12 +102,11 @@ async def take_batch(tx: AsyncConnection, build: Build, after: str, asked: Asked
     looked, last = (await tx.execute(_NEXT, {"after": after, "limit": BATCH_CUSTOMERS})).one()
     found = 0
     if looked:
-        key = customers.c.customer_id
-        matching = search.matching(asked).where(key > after, key <= last)
-        taken = matching.with_only_columns(key, literal(build.group_id, Text), literal(build.generation, Integer))
+        values = (KEY, literal(build.group_id, Text), literal(build.generation, Integer))
+        taken = search.columns_of(asked, *values).where(KEY > after, KEY <= last)  # noqa: SIM300 -- a column, not a constant
         found = (await tx.execute(insert(group_members).from_select(list(group_members.c), taken))).rowcount
-    values = {"group_id": build.group_id, "build_id": build.build_id, "looked": looked, "found": found}
-    done = (await tx.execute(_MOVE, {**values, "after": last or after})).scalar_one_or_none()
+    moved = {"group_id": build.group_id, "build_id": build.build_id, "looked": looked, "found": found}
+    done = (await tx.execute(_MOVE, {**moved, "after": last or after})).scalar_one_or_none()
     return None if done is None else Batch(done, last or after, looked < BATCH_CUSTOMERS)
 
 

@@ -27,7 +27,7 @@ from services.customer_svc.domain.viewing import CountScope, Viewer
 from services.customer_svc.store import group_members, groups
 from services.customer_svc.store.groups import Listed
 from services.customer_svc.usecases.ask_query import ask
-from services.customer_svc.usecases.build_groups import ReadQuery
+from services.customer_svc.usecases.build_groups import ReadQuery, ask_as_owner, kind_wrong
 from services.customer_svc.usecases.refer_to_groups import named_groups, read_place, unusable
 from services.customer_svc.usecases.scopes import read_count_scope
 
@@ -121,6 +121,15 @@ async def undelete_group(tx: AsyncConnection, group_id: str, viewer: Viewer) -> 
     return back
 
 
+async def start_build(tx: AsyncConnection, group_id: str, viewer: Viewer, read_query: ReadQuery) -> Group:
+    """The viewer's own group, to be built. Refuses at once what would end the build anyway."""
+    group = await own_group(tx, group_id, viewer)
+    if not group.has_build:
+        raise kind_wrong(group)
+    await ask_as_owner(tx, group, read_query(group.draft.query or b""))
+    return group
+
+
 async def own_group(
     tx: AsyncConnection, group_id: str, viewer: Viewer, etag: str = "", *, deleted: bool = False
 ) -> Group:
@@ -166,15 +175,15 @@ def _check(draft: Draft, viewer: Viewer, place: Place) -> None:
 
 async def _refuse_query(conn: AsyncConnection, query: Query, viewer: Viewer) -> None:
     """Refuses what its owner could not ask now, or what may not be stored."""
-    refuse_numbers(query, f"{_FIELD}query.")
+    refuse_numbers(query)
     await ask(conn, query, viewer, await read_count_scope(conn, viewer))
 
 
-def refuse_numbers(query: Query, prefix: str) -> None:
+def refuse_numbers(query: Query) -> None:
     """Refuses to store an id number or a mobile as a condition: they stand nowhere in clear."""
     for path, condition in single_paths(query.conditions):
         if isinstance(condition, IdentityCondition) and (condition.id_number or condition.mobile):
-            raise invalid_field(f"{prefix}{path}", "names a person by number, which is not stored: search for him")
+            raise invalid_field(path, "names a person by number, which is not stored: search for him")
 
 
 async def _refer(tx: AsyncConnection, group_id: str, query: Query) -> None:
