@@ -44,7 +44,7 @@ def rpcs_without_promises(file):
 
 
 def responses_of_the_wrong_kind(file):
-    """The response is `<Rpc>Response`, a resource, an operation, nothing, or a raw body."""
+    """The response is `<Rpc>Response`, the resource that the RPC's name ends in, an operation, nothing, or a raw body."""
     resources = {
         f".{file.package}.{message.name}"
         for message in file.message_type
@@ -54,7 +54,9 @@ def responses_of_the_wrong_kind(file):
         for rpc in service.method:
             standard = re.match(r"Get|Create|Update|Record|Refresh|List|Cancel|Wait|Delete", rpc.name)
             allowed = {f".{file.package}.{rpc.name}Response", *FREE_RESPONSES, *resources}
-            if rpc.output_type not in allowed and not (standard and rpc.output_type.count(".") > 2):
+            package, _, answered = rpc.output_type.rpartition(".")
+            named = package == f".{file.package}" and rpc.name.endswith(answered)
+            if rpc.output_type not in allowed and not named and not (standard and rpc.output_type.count(".") > 2):
                 yield f"{file.name}: {rpc.name} answers {rpc.output_type}: answer {rpc.name}Response or the resource"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import grpc
 from banyan.campaign.v1 import (
@@ -13,7 +13,7 @@ from banyan.campaign.v1 import (
 )
 
 from chassis import names, wire
-from services.customer_svc.domain.contact_room import Cap, ContactPolicy, ContactRoom, Instant
+from services.customer_svc.domain.contact_room import Cap, ContactPolicy, ContactRoom, Counted, Instant
 
 # What the feed carries: jobs hand it on without looking into it.
 ContactRoomChange = contact_room_service_pb2.ContactRoomChange
@@ -81,7 +81,7 @@ def _policy(policy: contact_room_pb2.ContactPolicy, *, gone: bool) -> ContactPol
 
 
 def _cap(cap: contact_room_pb2.ContactCap) -> Cap:
-    per, counted = contact_room_pb2.ContactCap.Per, contact_room_pb2.ContactCap.Counted
+    counted = contact_room_pb2.ContactCap.Counted.Name(cap.counted)
     return Cap(
         rule_id=cap.rule,
         limit=cap.limit if cap.HasField("limit") else None,
@@ -91,8 +91,8 @@ def _cap(cap: contact_room_pb2.ContactCap) -> Cap:
             contact_pb2.MessageClass.Name(each).removeprefix("MESSAGE_CLASS_") for each in cap.message_classes
         ),
         category=cap.category or None,
-        per="NUMBER" if cap.per == per.PER_NUMBER else "PERSON",
-        counted=counted.Name(cap.counted).removeprefix("COUNTED_"),  # pyright: ignore[reportArgumentType]
+        per="NUMBER" if cap.per == contact_room_pb2.ContactCap.PER_NUMBER else "PERSON",
+        counted=cast("Counted", counted.removeprefix("COUNTED_")),
     )
 
 
