@@ -9,6 +9,7 @@ from banyan.campaign.v1 import (
     contact_service_pb2_grpc,
     import_service_pb2,
     import_service_pb2_grpc,
+    merge_service_pb2_grpc,
     operation_service_pb2,
     operation_service_pb2_grpc,
     product_service_pb2_grpc,
@@ -32,6 +33,7 @@ from services.campaign_svc.jobs.housekeeping import keep_house
 from services.campaign_svc.peers import assignment, customers
 from services.campaign_svc.rpc.contact_room_service import ContactRoomServicer
 from services.campaign_svc.rpc.contact_service import ContactServicer
+from services.campaign_svc.rpc.merge_service import MergeServicer
 from services.campaign_svc.rpc.permissions import ALLOWED
 from services.campaign_svc.rpc.product_service import ProductServicer
 from services.campaign_svc.rpc.task_service import TaskServicer
@@ -86,6 +88,11 @@ def _services(settings: Settings, database: Database, operations: Operations, wa
             "banyan.campaign.v1.ContactService",
             contact_service_pb2_grpc.add_ContactServiceServicer_to_server,
             ContactServicer(database, secret),
+        ),
+        Served(
+            "banyan.campaign.v1.MergeService",
+            merge_service_pb2_grpc.add_MergeServiceServicer_to_server,
+            MergeServicer(database, wakeups),
         ),
         Served(
             "banyan.campaign.v1.ProductService",

@@ -17,6 +17,8 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.campaign.v1.ContactRoomService/GetContactPolicy": ANY_ROLE,
         "/banyan.campaign.v1.ContactRoomService/ListContactPolicies": ANY_ROLE,
         "/banyan.campaign.v1.ContactRoomService/WatchContactRoomChanges": _SERVICES,
+        "/banyan.campaign.v1.MergeService/MergeContacts": frozenset({Role.SERVICE}),
+        "/banyan.campaign.v1.MergeService/UndoMergeContacts": frozenset({Role.SERVICE}),
         "/banyan.campaign.v1.ProductService/GetProduct": ANY_ROLE,
         "/banyan.campaign.v1.ProductService/ListProducts": ANY_ROLE,
         "/banyan.campaign.v1.TaskService/CreateTask": _OWNERS,

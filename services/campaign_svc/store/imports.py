@@ -5,8 +5,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sql.bulk import BulkTable, RowError, default_upsert, unknown_references
+from chassis.sql.merged_rows import mapped
 from chassis.sql.upsert import Upsert
 from services.campaign_svc.domain.contacts import Channel, MessageClass, State
+from services.campaign_svc.store.merged_tables import FIRST_OPT_OUT, STRICTER_CONSENT
 from services.campaign_svc.store.tables import consents, contact_rooms, contacts, customers, opt_outs, products
 
 _TIME = pa.timestamp("us", "UTC")
@@ -133,21 +135,29 @@ SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM w
 
 TABLES = (
     BulkTable("products", PRODUCT_SCHEMA, ("product_id",), _upsert_products),
-    BulkTable(
-        "contacts", CONTACT_SCHEMA, ("contact_id",), _with_rooms(_upsert_contacts, "contact_id"), _contacts_check
+    mapped(
+        BulkTable(
+            "contacts", CONTACT_SCHEMA, ("contact_id",), _with_rooms(_upsert_contacts, "contact_id"), _contacts_check
+        )
     ),
-    BulkTable(
-        "consents",
-        CONSENT_SCHEMA,
-        _BLOCK_KEY,
-        _with_rooms(default_upsert(consents, _BLOCK_KEY, CONSENT_SCHEMA.names, root=contact_rooms)),
-        _known_customers,
+    mapped(
+        BulkTable(
+            "consents",
+            CONSENT_SCHEMA,
+            _BLOCK_KEY,
+            _with_rooms(default_upsert(consents, _BLOCK_KEY, CONSENT_SCHEMA.names, root=contact_rooms)),
+            _known_customers,
+        ),
+        combine=STRICTER_CONSENT,
     ),
-    BulkTable(
-        "opt_outs",
-        OPT_OUT_SCHEMA,
-        _BLOCK_KEY,
-        _with_rooms(default_upsert(opt_outs, _BLOCK_KEY, OPT_OUT_SCHEMA.names, root=contact_rooms)),
-        _known_customers,
+    mapped(
+        BulkTable(
+            "opt_outs",
+            OPT_OUT_SCHEMA,
+            _BLOCK_KEY,
+            _with_rooms(default_upsert(opt_outs, _BLOCK_KEY, OPT_OUT_SCHEMA.names, root=contact_rooms)),
+            _known_customers,
+        ),
+        combine=FIRST_OPT_OUT,
     ),
 )

@@ -1,18 +1,16 @@
-"""Contacts of merged customers."""
+"""Makes what two customers' contacts become one with, and two again."""
 
 from alembic import op
+
+from chassis.sql.merging import MERGE_TABLES
 
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-_STATEMENTS = """
-"""
-
 
 def upgrade() -> None:
     """Creates everything."""
-    for statement in _STATEMENTS.split(";\n"):
-        if statement.strip():
-            op.execute(statement)
+    for statement in MERGE_TABLES:
+        op.execute(statement)
