@@ -16,7 +16,7 @@ from banyan.customer.v1 import (
 
 from chassis import paging
 from chassis.channel import Mesh, mesh
-from chassis.data_keys import DataKeys
+from chassis.data_keys import DataKeys, DataKeysUnusable
 from chassis.feed import Publisher, Wakeups
 from chassis.jobs import Job
 from chassis.leader import Leader
@@ -31,6 +31,7 @@ from services.customer_svc.jobs.expiry import expire_always, reconcile_always
 from services.customer_svc.jobs.follow import follow_contact_rooms, follow_org, follow_ownership, watch_revocations
 from services.customer_svc.jobs.group_upkeep import build_nightly, clear_away
 from services.customer_svc.jobs.partitions import keep_partitions
+from services.customer_svc.jobs.reencrypt import check_keys, keep_sealed, seal_plain
 from services.customer_svc.peers.contact_rooms import CONTACT_ROOM_SERVICE
 from services.customer_svc.peers.org import ORG_SERVICE
 from services.customer_svc.peers.ownership import OWNERSHIP_SERVICE, owners_when_lagging
@@ -63,6 +64,7 @@ async def main(settings: Settings) -> None:
     keys, data_keys = KeyRing(settings.keys), DataKeys(settings.data_keys)
     revocations = Revocations()
     database = Database(settings.database_url, settings.database_password, APPLICATION)
+    await check_keys(database, data_keys)
     wakeups = Wakeups(settings.valkey_url or None)
     operations = Operations(
         database,
@@ -114,6 +116,9 @@ async def main(settings: Settings) -> None:
         jobs=[
             *(partial(Leader(net.zookeeper, f"{APPLICATION}/{one.name}").while_leading, one.run) for one in following),
             *(one.observe for one in following),
+            partial(
+                Leader(net.zookeeper, f"{APPLICATION}/sealing").while_leading, partial(keep_sealed, database, data_keys)
+            ),
             partial(watch_revocations, database, revocations),
             partial(keep_partitions, database),
             partial(seal_minutes, database),
@@ -154,9 +159,27 @@ def _tag_jobs(net: Mesh, database: Database, wakeups: Wakeups) -> list[Job]:
     ]
 
 
+def migrate_and_seal(settings: Settings) -> None:
+    """Brings the database to its schema, and seals what stands in clear since before there were data keys."""
+    data_keys = DataKeys(settings.data_keys)
+    data_keys.check()
+    migrate(settings.database_url, MIGRATIONS, settings.database_password)
+    run(_seal(settings, data_keys))
+
+
+async def _seal(settings: Settings, data_keys: DataKeys) -> None:
+    database = Database(settings.database_url, settings.database_password, APPLICATION)
+    await seal_plain(database, data_keys)
+    await check_keys(database, data_keys)
+    await database.close()
+
+
 if __name__ == "__main__":
     read = Settings()  # pyright: ignore[reportCallIssue]  # the environment fills it
-    if sys.argv[1:] == ["migrate"]:
-        migrate(read.database_url, MIGRATIONS, read.database_password)
-    else:
-        run(main(read))
+    try:
+        if sys.argv[1:] == ["migrate"]:
+            migrate_and_seal(read)
+        else:
+            run(main(read))
+    except DataKeysUnusable as error:
+        sys.exit(f"{APPLICATION}: {error}")

@@ -31,17 +31,18 @@ class Identity:
 
 @dataclass(frozen=True)
 class Owner:
-    """One branch's ownership of a customer, followed from assignment_svc."""
+    """One branch's ownership of a customer, followed from assignment_svc; a private manager stands with the primary."""
 
     branch_id: str
     side: Side
     manager_id: str | None
     since_date: date | None
+    private_manager_id: str | None = None
 
     @property
     def row(self) -> OwnerRow:
         """What the policy looks at."""
-        return OwnerRow(self.branch_id, self.side, self.manager_id)
+        return OwnerRow(self.branch_id, self.side, self.manager_id, self.private_manager_id)
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def seen_owners(owners: Iterable[Owner], scope: Scope, level: Level) -> tuple[Ow
         if scope.level([owner.row]) >= Level.SECONDARY:
             seen.append(owner)
         elif owner.side == "PRIMARY":
-            seen.append(replace(owner, manager_id=None, since_date=None))
+            seen.append(replace(owner, manager_id=None, since_date=None, private_manager_id=None))
     return tuple(seen)
 
 

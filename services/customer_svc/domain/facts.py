@@ -15,3 +15,4 @@ class CustomerFact:
     accounts: Sequence[tuple[str, str]]
     """Account and branch, open and closed ones."""
     loan_live: bool
+    key_customer: bool = False

@@ -56,22 +56,27 @@ async def read_owners(channel: grpc.aio.Channel, customer_id: str) -> Sequence[O
         if error.code() is grpc.StatusCode.NOT_FOUND:
             return ()
         return None
-    return owners_from_wire(ownership.owners)
+    return owners_from_wire(ownership)
 
 
 def change_from_wire(change: ownership_service_pb2.OwnershipChange) -> tuple[str, Sequence[Owner]]:
     """A customer with his owners; none if nobody owns him any more."""
     (customer_id,) = names.parse("customers/*/ownership", change.ownership.name)
-    return customer_id, () if change.gone else owners_from_wire(change.ownership.owners)
+    return customer_id, () if change.gone else owners_from_wire(change.ownership)
 
 
-def owners_from_wire(owners: Sequence[ownership_pb2.Owner]) -> Sequence[Owner]:
-    return [
-        Owner(
-            branch_id=names.parse_one("branches", owner.branch),
-            side="PRIMARY" if owner.side == ownership_pb2.SIDE_PRIMARY else "SECONDARY",
-            manager_id=names.parse_optional("staff", owner.manager, "manager"),
-            since_date=wire.date_from_wire_or_none(owner.since_date, "since_date"),
-        )
-        for owner in owners
-    ]
+def owners_from_wire(ownership: ownership_pb2.Ownership) -> Sequence[Owner]:
+    """All rows; the private manager of the whole stands with the primary one."""
+    private_manager_id = names.parse_optional("staff", ownership.private_manager, "private_manager")
+    return [_owner_from_wire(owner, private_manager_id) for owner in ownership.owners]
+
+
+def _owner_from_wire(owner: ownership_pb2.Owner, private_manager_id: str | None) -> Owner:
+    is_primary = owner.side == ownership_pb2.SIDE_PRIMARY
+    return Owner(
+        branch_id=names.parse_one("branches", owner.branch),
+        side="PRIMARY" if is_primary else "SECONDARY",
+        manager_id=names.parse_optional("staff", owner.manager, "manager"),
+        since_date=wire.date_from_wire_or_none(owner.since_date, "since_date"),
+        private_manager_id=private_manager_id if is_primary else None,
+    )

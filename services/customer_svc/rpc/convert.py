@@ -73,6 +73,7 @@ def fact_to_wire(fact: CustomerFact) -> customer_service_pb2.CustomerFactChange:
             for account_id, branch_id in fact.accounts
         ],
         loan_live=fact.loan_live,
+        key_customer=fact.key_customer,
     )
 
 
@@ -82,6 +83,7 @@ def _owner_to_wire(owner: Owner) -> customer_pb2.CustomerOwner:
         side=f"SIDE_{owner.side}",
         manager=names.make("staff", owner.manager_id),
         since_date=wire.date_to_wire(owner.since_date),
+        private_manager=names.make("staff", owner.private_manager_id),
     )
 
 

@@ -162,7 +162,7 @@ async def note_lookup(tx: AsyncConnection, reading: Reading, fields: Sequence[st
 def _roots(which: ColumnElement[bool], scope: Scope) -> Select[Any]:
     owner = owners.alias("owner")
     told = func.json_build_object(
-        *(part for name in ("branch_id", "side", "manager_id", "since_date") for part in (name, owner.c[name]))
+        *(part for name in ("branch_id", "side", "manager_id", "since_date", "private_manager_id") for part in (name, owner.c[name]))
     )
     rows = select(func.json_agg(told, type_=JSON)).where(owner.c.customer_id == customers.c.customer_id)
     c = customers.c

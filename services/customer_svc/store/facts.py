@@ -11,7 +11,7 @@ from services.customer_svc.domain.facts import CustomerFact
 FEED = "customer_facts"
 
 _PAGE = text("""
-SELECT c.rev, c.customer_id, c.gone, c.customer_type, c.state,
+SELECT c.rev, c.customer_id, c.gone, c.customer_type, c.state, c.key_reason IS NOT NULL AS key_customer,
   (SELECT json_agg(json_build_array(a.account_id, a.branch_id) ORDER BY a.account_id)
     FROM accounts a WHERE a.customer_id = c.customer_id) AS accounts,
   EXISTS (SELECT FROM loans l WHERE l.customer_id = c.customer_id AND l.state <> 'SETTLED' AND l.close_date IS NULL)
@@ -31,4 +31,5 @@ async def read_page(tx: AsyncConnection, rev: int, key: str, limit: int) -> Sequ
 
 def _fact(row: Row[Any]) -> CustomerFact:
     accounts = [(account_id, branch_id) for account_id, branch_id in row.accounts or ()]
-    return CustomerFact(row.customer_id, row.gone, row.customer_type, row.state, accounts, row.loan_live)
+    facts = (row.customer_type, row.state, accounts, row.loan_live, row.key_customer)
+    return CustomerFact(row.customer_id, row.gone, *facts)

@@ -12,9 +12,10 @@ from services.customer_svc.domain.customer import Owner
 
 _REMOVE = text("DELETE FROM owners WHERE customer_id = ANY(CAST(:customer_ids AS text[]))")
 _ADD = text(
-    "INSERT INTO owners (customer_id, branch_id, side, manager_id, since_date, generation)"
+    "INSERT INTO owners (customer_id, branch_id, side, manager_id, since_date, private_manager_id, generation)"
     " SELECT *, CAST(:generation AS integer) FROM unnest(CAST(:customer_ids AS text[]), CAST(:branch_ids AS text[]),"
-    " CAST(:sides AS text[]), CAST(:manager_ids AS text[]), CAST(:since_dates AS date[]))"
+    " CAST(:sides AS text[]), CAST(:manager_ids AS text[]), CAST(:since_dates AS date[]),"
+    " CAST(:private_manager_ids AS text[]))"
 )
 _DROP = text("DELETE FROM owners WHERE generation < :generation RETURNING customer_id")
 _LOCK = text("SELECT lock_owners()")
@@ -47,5 +48,6 @@ async def _add(tx: AsyncConnection, owners_of: Mapping[str, Sequence[Owner]], ge
         "sides": [owner.side for _, owner in rows],
         "manager_ids": [owner.manager_id for _, owner in rows],
         "since_dates": [owner.since_date for _, owner in rows],
+        "private_manager_ids": [owner.private_manager_id for _, owner in rows],
     }
     await tx.execute(_ADD, values)
