@@ -80,6 +80,10 @@ class WritingKeys:
     cipher_key_id: int
     hash_key_id: int
 
+    def of(self, purpose: KeyPurpose) -> int:
+        """The one for a purpose."""
+        return self.cipher_key_id if purpose is KeyPurpose.CIPHER else self.hash_key_id
+
 
 def make_data_key(folder: Path, purpose: KeyPurpose, at: datetime) -> int:
     """Writes a new key, for its owner's eyes only, and returns its id."""
@@ -145,7 +149,7 @@ class DataKeys:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._ciphers: dict[int, AESGCM] = {}
         # By key id, then by kind: each kind is hashed under a key of its own, made from the key of the folder.
         self._hashers: dict[int, dict[ContactKind, bytes]] = {}
@@ -238,7 +242,7 @@ class DataKeys:
             self._read_at = clock.monotonic_seconds()
 
     def _read(self) -> None:
-        ciphers, hashers = (_read_keys(self._folder / purpose) for purpose in KeyPurpose)
+        ciphers, hashers = (_read_keys(self.folder / purpose) for purpose in KeyPurpose)
         self._ciphers = {key_id: AESGCM(key) for key_id, key in ciphers.items()}
         self._hashers = {
             key_id: {kind: hmac.digest(key, kind.encode(), "sha256") for kind in ContactKind}

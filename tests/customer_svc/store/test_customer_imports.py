@@ -100,8 +100,8 @@ async def test_after_new_keys_an_unchanged_import_still_writes_nothing(rotating,
     await rotating.load("customers", [WANG, NOBODY])
     before = await stored(rotating)
     for purpose in KeyPurpose:
-        make_data_key(rotating.keys._folder, purpose, clock.now() - timedelta(days=1))
-    newer = bank_of(rotating.database, DataKeys(rotating.keys._folder))
+        make_data_key(rotating.keys.folder, purpose, clock.now() - timedelta(days=1))
+    newer = bank_of(rotating.database, DataKeys(rotating.keys.folder))
     assert newer.keys.writing() != rotating.keys.writing()
     assert (await newer.load("customers", [WANG, NOBODY])).unchanged == 2
     assert await stored(newer) == before
