@@ -36,6 +36,8 @@ CHASSIS_REASONS = frozenset(
 # gRPC refuses metadata above 8 KiB; the details travel in it, once more as text.
 _DETAILS_BYTES_MAX = 5_000
 _MESSAGE_LENGTH_MAX = 500
+# What protobuf itself decodes, here and in Envoy; services set their own limits far below.
+MESSAGE_DEPTH_MAX = 100
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
@@ -75,8 +77,9 @@ def late() -> Answer:
 
 
 def malformed() -> Refused:
-    """Refuses bytes that are no message of the request's type."""
-    return Refused(Kind.INVALID, "REQUEST_MALFORMED", "the request cannot be decoded")
+    """Refuses bytes that are no message of the request's type, or one that is nested deeper than protobuf goes."""
+    message = f"the request cannot be decoded: it is no such message, or it is nested deeper than {MESSAGE_DEPTH_MAX}"
+    return Refused(Kind.INVALID, "REQUEST_MALFORMED", message, {"limit": str(MESSAGE_DEPTH_MAX)})
 
 
 def request_id_reused() -> Refused:

@@ -115,3 +115,14 @@ def test_headers_that_grpc_does_not_allow_fail_no_call(edge, header):
 def test_header_names_that_grpc_does_not_know_do_not_reach_it(edge):
     answer = edge.ask("GET", "/v1/customers/1", headers={"x!y": "1", "X'Y": "1"})
     assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [('{"notOf":', "}"), ('{"anyOf":{"conditions":[', "]}}")], ids=["not", "any of"]
+)
+def test_a_thousand_nested_conditions_are_refused_before_they_reach_a_service(edge, before, after):
+    nested = before * 1000 + '{"identity":{"sex":"SEX_MALE"}}' + after * 1000
+    answer = edge.ask("POST", "/v1/customers:search", f'{{"conditions":[{nested}]}}'.encode())
+    assert answer.status == 400
+    assert answer.json["code"] == 3
+    assert "too deep" in answer.json["message"]

@@ -4,10 +4,9 @@ from collections.abc import Collection
 from datetime import date, datetime
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.sql.engine import sqlstate
+from chassis.errors import Refused
 from services.customer_svc.domain.query import Asked
 from services.customer_svc.store import search
 
@@ -17,7 +16,6 @@ _MOMENT = text(
 )
 _TAGS = text("SELECT tag_code FROM tags WHERE tag_code = ANY(:codes)")
 _TIMEOUT = text("SELECT set_config('statement_timeout', :milliseconds, true)")
-_CANCELED = "57014"
 
 
 async def read_moment(conn: AsyncConnection) -> tuple[date, datetime]:
@@ -35,11 +33,11 @@ async def count_within(tx: AsyncConnection, asked: Asked, seconds: float) -> int
     """How many customers fulfil a query, or None if counting them takes longer than that."""
     try:
         async with tx.begin_nested():
-            await tx.execute(_TIMEOUT, {"milliseconds": str(round(seconds * 1000))})
+            await tx.execute(_TIMEOUT, {"milliseconds": f"{seconds * 1000:.0f}"})
             number = await search.count(tx, asked)
-            await tx.execute(_TIMEOUT, {"milliseconds": "0"})
-            return number
-    except DBAPIError as error:
-        if sqlstate(error) != _CANCELED:
+    except Refused as refused:
+        if refused.reason != "QUERY_TOO_COSTLY":
             raise
         return None
+    await search.plan_for_these_values(tx)
+    return number
