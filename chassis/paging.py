@@ -48,7 +48,10 @@ def secret(keys: Path) -> bytes:
 
 
 def encode(key: Sequence[KeyPart], request: Message, secret: bytes) -> str:
-    """The token for the page after `key`, good only for the same request (whatever its page size)."""
+    """The token for what comes after `key`, a page or the rest of a stream, good only for the same request.
+
+    How large a page is, and which token asked for it, makes no other request of it.
+    """
     content = json.dumps(list(key), ensure_ascii=False, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_mac(content, request, secret) + content).decode().rstrip("=")
 
@@ -89,8 +92,9 @@ def cut(items: Sequence[M], most: int = PAGE_BYTES_MAX) -> Sequence[M]:
 def _mac(content: bytes, request: Message, secret: bytes) -> bytes:
     bare = type(request)()
     bare.CopyFrom(request)
-    for field in ("page_size", "page_token"):
-        bare.ClearField(field)
+    for field in ("page_size", "page_token", "resume_token"):
+        if field in bare.DESCRIPTOR.fields_by_name:
+            bare.ClearField(field)
     asked = f"{request.DESCRIPTOR.full_name}\n".encode() + bare.SerializeToString(deterministic=True)
     told = hashlib.sha256(asked).digest() + content
     return hmac.digest(secret, told, "sha256")[:_MAC_LENGTH]

@@ -177,14 +177,13 @@ class CustomerGroupServicer(customer_group_service_pb2_grpc.CustomerGroupService
         self, request: pb.StreamGroupRequest, _context: Context
     ) -> AsyncIterator[pb.StreamGroupResponse]:
         group_id = names.parse_one(_GROUPS, request.name)
-        bare = pb.StreamGroupRequest(name=request.name)
-        key = paging.decode(request.resume_token, bare, self._paging_secret)
+        key = paging.decode(request.resume_token, request, self._paging_secret)
         after = Place(int(key[0] or 0), str(key[1])) if key else None
         async for chunk in list_members.stream_members(self._database, group_id, _reading("StreamGroup"), after):
             place = [chunk.place.generation, chunk.place.after]
             yield pb.StreamGroupResponse(
                 customers=[f"customers/{customer_id}" for customer_id in chunk.customer_ids],
-                resume_token=paging.encode(place, bare, self._paging_secret),
+                resume_token=paging.encode(place, request, self._paging_secret),
                 complete=chunk.complete,
                 rebuilt=chunk.rebuilt,
             )

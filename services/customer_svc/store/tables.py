@@ -1,7 +1,6 @@
 """The tables of customer_svc's database, as SQLAlchemy Core sees them; the migrations create them."""
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -14,7 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from chassis.sql.tables import Xid8, chassis_tables
 from services.customer_svc.store.figure_columns import figure_columns

@@ -1,6 +1,7 @@
 """What queries on customers look at most, in one narrow table: triggers on `customers` keep it (migration 0004)."""
 
-from sqlalchemy import ARRAY, Column, Table, Text
+from sqlalchemy import Column, Table, Text
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.customer_svc.store.tables import METADATA, customers
 

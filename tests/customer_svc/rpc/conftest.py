@@ -1,23 +1,36 @@
 """customer_svc's servicers over the wire, behind the whole chain, and a bank to ask about."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
 
 import grpc
 import pytest
-from banyan.customer.v1 import customer_service_pb2_grpc, import_service_pb2_grpc
+from banyan.customer.v1 import (
+    customer_group_service_pb2_grpc,
+    customer_service_pb2_grpc,
+    export_service_pb2_grpc,
+    import_service_pb2_grpc,
+    operation_service_pb2,
+    operation_service_pb2_grpc,
+)
 
 from chassis.feed import Publisher, Wakeups
+from chassis.operations import Operations, OperationServicer
 from chassis.server import Served
 from chassis.sql.bulk import BulkImport
 from chassis.testing import SignedIn, app_of, in_process
 from services.customer_svc.domain.customer import Owner
+from services.customer_svc.domain.org import Staff
+from services.customer_svc.rpc.customer_group_service import BUILD, Building, CustomerGroupServicer
 from services.customer_svc.rpc.customer_service import CustomerServicer
+from services.customer_svc.rpc.export_service import Exporting, ExportServicer
 from services.customer_svc.rpc.import_service import CustomerImportServicer
 from services.customer_svc.rpc.permissions import ALLOWED
-from services.customer_svc.store import facts
+from services.customer_svc.store import facts, org
 from services.customer_svc.store.imports import bulk_tables
+from services.customer_svc.usecases.export_customers import METHOD as EXPORT
 
 SECRET = b"s" * 32
 
@@ -43,7 +56,23 @@ def signed_in(tmp_path_factory: pytest.TempPathFactory) -> SignedIn:
 
 
 @pytest.fixture
-async def channel(bank, signed_in, source, tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
+def operations(bank) -> Operations:
+    """The long work of the service; nobody does it unless a test asks for `working`."""
+    handlers = {BUILD: Building(bank.database, "CNY"), EXPORT: Exporting(bank.database, bank.keys, "CNY")}
+    return Operations(bank.database, "customer", handlers)
+
+
+@pytest.fixture
+async def working(operations) -> AsyncIterator[None]:
+    """Somebody does the long work."""
+    worker = asyncio.create_task(operations.work())
+    yield
+    worker.cancel()
+    await asyncio.wait([worker])
+
+
+@pytest.fixture
+async def channel(bank, signed_in, source, operations, tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
     database, wakeups = bank.database, Wakeups(None)
     publisher = Publisher(database, facts.FEED, facts.read_page, wakeups)
     services = [
@@ -56,6 +85,21 @@ async def channel(bank, signed_in, source, tmp_path: Path) -> AsyncIterator[grpc
             "banyan.customer.v1.ImportService",
             import_service_pb2_grpc.add_ImportServiceServicer_to_server,
             CustomerImportServicer(BulkImport(database, bulk_tables(bank.keys)), wakeups),
+        ),
+        Served(
+            "banyan.customer.v1.CustomerGroupService",
+            customer_group_service_pb2_grpc.add_CustomerGroupServiceServicer_to_server,
+            CustomerGroupServicer(database, operations, SECRET, "CNY"),
+        ),
+        Served(
+            "banyan.customer.v1.ExportService",
+            export_service_pb2_grpc.add_ExportServiceServicer_to_server,
+            ExportServicer(database, operations, SECRET, "CNY"),
+        ),
+        Served(
+            operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name,
+            operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
+            OperationServicer(operations, SECRET),
         ),
     ]
     async with in_process(app_of(services, ALLOWED, signed_in, "customer.banyan"), tmp_path) as opened:
@@ -108,3 +152,15 @@ async def filled(bank):
     )
     await bank.grow({"north": None, "b1": "north", "b2": "north", "b9": None})
     return bank
+
+
+@pytest.fixture
+async def hire(bank):
+    """`await hire("h1", "b1", Role.BRANCH_HEAD)` makes somebody known as staff, as the org feed does."""
+
+    async def put(staff_id: str, branch_id: str, *roles: str, until: date | None = None) -> None:
+        person = Staff(staff_id, branch_id, staff_id, frozenset(roles), None, until)
+        async with bank.database.begin() as tx:
+            await org.put_org(tx, [person], 1)
+
+    return put
