@@ -84,8 +84,8 @@ class MergedTable:
     `key` are the columns that tell a customer's rows apart, `owner` the one that says whose a row is. A row of which
     the survivor has one with the same key is not moved: it is left out, and `combine` says what becomes of the
     survivor's, as expressions over `o` (his) and `t` (the other). Rows for which `leaves_out` holds end. `touch`
-    is set on each row that changes hands. A `derived` table is computed from others: an undo restores it as it was,
-    while rows of other tables go back as they are by then.
+    sets one column of each row that changes hands. A `derived` table is computed from others: an undo restores it as it
+    was, while rows of other tables go back as they are by then.
     """
 
     name: str
@@ -242,7 +242,7 @@ WHERE {{mine}} AND r.fate IN ('JOINED', 'ENDED') ON CONFLICT DO NOTHING""",
         statements.append(
             f"""
 UPDATE {t} o SET {columns}{{touch}} FROM merge_rows r WHERE {{mine}} AND r.fate = 'JOINED'
-  AND o.{{owner}} = :survivor_id AND {table.key_of("o")} = r.row_key AND to_jsonb(o) = r.united_image"""
+  AND o.{{owner}} = :survivor_id AND {table.key_of("o")} = r.row_key AND {{unmoved}}"""
         )
     return [_sql(statement, table) for statement in statements]
 
@@ -275,4 +275,8 @@ def _sql(statement: str, table: MergedTable) -> TextClause:
     """All names are of our own tables."""
     mine = f"r.customer_id = :survivor_id AND r.merge_id = :merge_id AND r.label = '{table.label}'"
     touch = f", {table.touch}" if table.touch else ""
+    # What is set whenever a row changes hands tells nothing of other changes.
+    column = table.touch.partition(" ")[0]
+    unmoved = f"to_jsonb(o) - '{column}' = r.united_image - '{column}'"
+    statement = statement.replace("{unmoved}", unmoved)
     return text(statement.replace("{mine}", mine).replace("{owner}", table.owner).replace("{touch}", touch))

@@ -8,12 +8,16 @@ from policy.visibility import OwnerRow
 
 @dataclass(frozen=True)
 class CustomerFact:
-    """One customer with his accounts, each with its branch; `gone`: only the id is set."""
+    """One customer with his accounts, each with its branch; `gone`: only the id is set.
+
+    And whom he was merged into, if he is gone by a merge.
+    """
 
     customer_id: str
     gone: bool = False
     customer_type: str = ""
     accounts: tuple[tuple[str, str], ...] = ()
+    merged_into: str | None = None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ def watch_customers(
 def customer_fact(change: customer_service_pb2.CustomerFactChange) -> CustomerFact:
     customer_id = names.parse_one("customers", change.customer)
     if change.gone:
-        return CustomerFact(customer_id, gone=True)
+        merged_into = names.parse_optional("customers", change.merged_into, "merged_into")
+        return CustomerFact(customer_id, gone=True, merged_into=merged_into)
     return CustomerFact(
         customer_id,
         customer_type=customer_pb2.CustomerType.Name(change.customer_type).removeprefix("CUSTOMER_TYPE_"),

@@ -9,11 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.sql.rows import put_rows
 from services.alert_svc.domain.followed import CustomerFact, OrgFact, OwnershipFact
 from services.alert_svc.domain.viewing import OwnerRow
+from services.alert_svc.store import merges
 from services.alert_svc.store.tables import accounts, branches, customers, owners, revoked_sessions
 
 
 async def store_customers(tx: AsyncConnection, facts: Sequence[CustomerFact], generation: int) -> None:
-    """Replaces what is known of these customers and their accounts."""
+    """Replaces what is known of these customers and their accounts; of those who were merged the alerts follow."""
+    await merges.follow(tx, facts)
     gone = [fact.customer_id for fact in facts if fact.gone]
     here = [fact for fact in facts if not fact.gone]
     if gone:

@@ -1,18 +1,16 @@
-"""Alerts of merged customers."""
+"""Makes what the alerts of merged customers follow to the survivor by, and back."""
 
 from alembic import op
+
+from chassis.sql.merging import MERGE_TABLES
 
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-_STATEMENTS = """
-"""
-
 
 def upgrade() -> None:
     """Creates everything."""
-    for statement in _STATEMENTS.split(";\n"):
-        if statement.strip():
-            op.execute(statement)
+    for statement in MERGE_TABLES:
+        op.execute(statement)
