@@ -1,4 +1,4 @@
-"""The nightly batch as steps: check the feed, derive figures and facts, hand them to the services, allocate.
+"""The nightly batch as steps: check the feed, derive tables from it, hand all to the services, allocate.
 
 Every step may be repeated without harm, and is not repeated once it is done: what was done stands in `state.json` in
 the night's folder, so that a run that failed goes on where it stopped. Nights run in order.
@@ -18,22 +18,25 @@ from typing import Any, Protocol
 
 from acrm import sources
 from acrm.columns import Table
+from acrm.derive import STEPS, Bench, derive
 from acrm.derived import DERIVED
-from acrm.engines import engine
 from acrm.ingest import Ingested
+from acrm.parameters import DEFAULTS, Parameters
 from acrm.progress import Progress
 from acrm.publish import Allocated, Sent
 from acrm.sources import FeedReport
-from acrm.stages.branch_facts import Sources, branch_facts
-from acrm.stages.customer_branch_figures import customer_branch_figures
 from acrm.tables import FEED
 from chassis.clock import monotonic_seconds
 
-# Tables in the order in which one service needs them; the services do not wait for one another.
+# What others refer to, whatever the service.
+_FIRST = ("products",)
+# Then tables in the order in which they need one another; the chains do not wait for each other.
 _CHAINS = (
     ("branches", "staff", "branch_facts"),
-    ("customers", "relations", "accounts", "loans", "cards", "holdings", "customer_branch_figures"),
-    ("products",),
+    (
+        *("customers", "relations", "accounts", "loans", "cards", "holdings", "consents", "opt_outs"),
+        *("monthly_balances", "customer_branch_figures", "customer_figures", "customer_tags", "key_tests"),
+    ),
 )
 
 
@@ -67,6 +70,7 @@ class Night:
     """The folder that keeps the nights' state and files."""
     engine_url: str
     skip_bad_rows: bool = False
+    parameters: Parameters = DEFAULTS
 
     @property
     def folder(self) -> Path:
@@ -75,11 +79,16 @@ class Night:
     def clean(self, table: str) -> Path:
         return self.folder / "clean" / f"{table}.parquet"
 
+    @property
+    def bench(self) -> Bench:
+        folder, day = self.folder, self.business_date
+        return Bench(self.engine_url, folder / "clean", folder / "stages", day, self.parameters)
+
     def fingerprint(self) -> str:
-        """Changes when the feed's files do."""
+        """Changes when the feed's files do, or what its rules compare with."""
         files = sorted(path for path in self.feed.rglob("*") if path.is_file())
         told = [f"{path.relative_to(self.feed)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
-        return hashlib.sha256("\n".join([str(self.skip_bad_rows), *told]).encode()).hexdigest()
+        return hashlib.sha256("\n".join([str(self.skip_bad_rows), str(self.parameters), *told]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,8 @@ async def _run(night: Night, connect: Connect, progress: Progress) -> NightRepor
     state = _State(night)
     night.folder.mkdir(exist_ok=True)
     await _step(state, "check", lambda: asyncio.to_thread(_check, night, progress))
-    await _step(state, "figures", lambda: asyncio.to_thread(_derive, night, progress))
+    for step in STEPS:
+        await _step(state, step, lambda step=step: asyncio.to_thread(derive, step, night.bench, progress))
     if state.result("finished") is None:
         async with connect() as services:
             # From here on the services know something of this night: no other one may come between.
@@ -167,23 +177,6 @@ def _check(night: Night, progress: Progress) -> dict[str, Any]:
     return {"row_counts": dict(report.row_counts), "fault_count": report.fault_count}
 
 
-def _derive(night: Night, progress: Progress) -> dict[str, int]:
-    """Writes the derived tables, each whole."""
-    progress("figures", 0, len(DERIVED))
-    with engine(night.engine_url, night.folder / "clean") as opened:
-        tables = {name: opened.read(name, night.clean(name), FEED[name].schema) for name in Sources.__annotations__}
-        day = night.business_date
-        stages = {
-            "customer_branch_figures": customer_branch_figures(tables["accounts"], tables["balances"], day),
-            "branch_facts": branch_facts(Sources(**tables), day),
-        }
-        counts: dict[str, int] = {}
-        for name, stage in stages.items():
-            counts[name] = opened.write(stage, DERIVED[name].schema, night.clean(name))
-            progress("figures", len(counts), len(DERIVED))
-    return counts
-
-
 async def _publish(night: Night, state: _State, services: Services) -> None:
     async def send_all(names: Sequence[str]) -> None:
         for name in names:
@@ -192,6 +185,7 @@ async def _publish(night: Night, state: _State, services: Services) -> None:
                 state, name, lambda table=table: services.send(table, night.clean(table.name), night.business_date)
             )
 
+    await send_all(_FIRST)
     try:
         async with asyncio.TaskGroup() as group:
             for names in _CHAINS:
@@ -234,7 +228,8 @@ def _finish(night: Night, state: _State) -> None:
     state.done("finished", {})
     for folder in night.work.glob("????-??-??"):
         if folder.name < night.business_date.isoformat():
-            shutil.rmtree(folder / "clean", ignore_errors=True)
+            for rows in ("clean", "stages"):
+                shutil.rmtree(folder / rows, ignore_errors=True)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -55,10 +55,11 @@ _AVERAGE = (
 )
 _START = "The balance at the end of the last day before the business date's {}; empty if one of them is unknown."
 _FLOW = (
-    "What came {} outside in the {} days up to the business date, {}: no own_transfer, no standing_order, "
-    "nothing that was reversed, no reversal."
+    "What {} outside in the {} days up to the business date, as far as the feed's bookings reach: no own_transfer, no "
+    "standing_order, no instalment of a loan, interest, fee or disbursement of the bank, nothing that was reversed, no "
+    "reversal."
 )
-_CHANNEL = "Bookings over the channel {} in 90 days, without reversals."
+_CHANNEL = "Bookings over the channel {} in the 90 days up to the business date; none that was reversed, no reversal."
 
 # In the order of the columns of customer_svc, which a test holds. Empty means that it is unknown, or that there is
 # none: an amount over nothing at all is empty, a count is 0.
@@ -86,10 +87,10 @@ FIGURES = (
     amount("card_limit_minor", "The limits of live cards; empty if it is unknown of one."),
     amount("card_used_minor", "What is used of them; empty if it is unknown of one."),
     amount("card_instalment_minor", "What is to be paid on them by instalments; empty if told of none."),
-    amount("inflow_30d_minor", _FLOW.format("from", 30, "customer-made or not")),
-    amount("outflow_30d_minor", _FLOW.format("out to", 30, "as above")),
-    amount("inflow_90d_minor", _FLOW.format("from", 90, "as above")),
-    amount("outflow_90d_minor", _FLOW.format("out to", 90, "as above")),
+    amount("inflow_30d_minor", _FLOW.format("came from", 30)),
+    amount("outflow_30d_minor", _FLOW.format("went", 30)),
+    amount("inflow_90d_minor", _FLOW.format("came from", 90)),
+    amount("outflow_90d_minor", _FLOW.format("went", 90)),
     amount("largest_in_90d_minor", "The largest single booking of inflow_90d_minor."),
     amount("largest_out_90d_minor", "The largest single booking of outflow_90d_minor."),
     amount("other_bank_30d_minor", "The part of outflow_30d_minor that is a transfer_out with a counterparty_bank."),
@@ -101,7 +102,10 @@ FIGURES = (
     day("loan_settled_date", "The latest close_date of a settled loan."),
     _due("card_due_date", "The earliest due_date of live cards."),
     day("card_last_use_date", "The latest last_use_date of live cards."),
-    day("last_active_date", "The day of the latest booking that the customer made himself (docs/feed.md, netting)."),
+    day(
+        "last_active_date",
+        "The day of the latest booking that the customer set off: cash, card, transfer out or bill; no standing_order.",
+    ),
     number("account_count", "Live accounts."),
     number("loan_count", "Live loans."),
     number("loan_overdue_days", "The most overdue_days of a live loan; empty if told of none."),
@@ -141,13 +145,24 @@ CUSTOMER_FIGURES = Table(
         *FIGURES,
         number(
             "tier",
-            "1 (lowest) to 6 by 30-day average deposits and wealth; empty if they are unknown.",
+            "1 (lowest) to 6 by 30-day average deposits and today's wealth; empty if unknown, or if he never had any.",
             minimum=1,
             maximum=6,
         ),
         amount("tier_gap_minor", "What is missing to the next tier; empty in the highest, or if unknown."),
-        _signed("contribution_minor", "What the business earns in a year, by margins of the parameters."),
-        code("lifecycle", "Where the customer stands.", "PROSPECT NEW ACTIVE DORMANT LOST", required=False),
+        _signed(
+            "contribution_minor",
+            "What the business as it is earns in a year: 30-day average deposits, loans outstanding, cards used and "
+            "wealth, each times its margin of the parameters; empty if one is unknown.",
+        ),
+        code(
+            "lifecycle",
+            "PROSPECT never had an account, loan or card; LOST has none live; NEW came within 90 days; ACTIVE did "
+            "something himself within 12 months, or has a loan; DORMANT did not; empty if the bookings do not reach "
+            "back to tell.",
+            "PROSPECT NEW ACTIVE DORMANT LOST",
+            required=False,
+        ),
     ),
 )
 MONTHLY_BALANCES = Table(
@@ -179,15 +194,24 @@ CUSTOMER_TAGS = Table(
 KEY_TESTS = Table(
     "key_tests",
     "What the mark of a key customer is decided by. A row for each customer with assets or loans of at least 80 % of "
-    "the threshold, or with a loan overdue; nobody else can become or stay one. Taken by customer_svc.",
+    "the threshold, or unknown ones, or with a loan overdue; nobody else can become or stay one. Taken by "
+    "customer_svc.",
     ("customer_id",),
     (
         ident("customer_id", "The customer.", required=True),
         flag("month_end", "The business date is the last day of its month."),
-        amount("asset_average_minor", "30-day average deposits over the whole bank, or assets; empty if unknown."),
-        amount("loan_outstanding_minor", "What is owed on live loans over the whole bank; empty if unknown or none."),
-        flag("loan_overdue", "Something is overdue or interest is in arrears beyond the tolerance of days."),
-        flag("loan_clean", "No day within the years of the rule was beyond the tolerance."),
+        amount(
+            "asset_average_minor",
+            "30-day average deposits over the whole bank, or these and wealth, 0 for none; empty if unknown.",
+        ),
+        amount(
+            "loan_outstanding_minor", "What is owed on live loans over the whole bank, 0 for none; empty if unknown."
+        ),
+        flag(
+            "loan_overdue",
+            "Principal or interest is due and unpaid beyond the tolerance of days now, or a loan was written off.",
+        ),
+        flag("loan_clean", "Not overdue now, and no day within the years of the rule was beyond the tolerance."),
     ),
 )
 DERIVED = {

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import duckdb
 import ibis
 import pyarrow as pa
+import pyarrow.parquet as pq
 from ibis.expr import types as ir
 
 # In process: nothing to install, nothing to reach.
@@ -63,7 +64,19 @@ class Engine:
         columns = ", ".join(f"NULL::{sql_type(field.type)} AS {field.name}" for field in schema)
         source = f"SELECT * FROM read_parquet({quoted(str(path))})" if path.exists() else f"SELECT {columns} LIMIT 0"  # noqa: S608 - our own paths and names
         self.run(f"CREATE OR REPLACE VIEW {name} AS {source}")
-        return ibis.table(ibis.schema(schema), name=name)
+        # A file tells what can be empty by what happens to be in it; expressions of unlike schemas do not unite.
+        nullable = pa.schema([(field.name, field.type) for field in schema])
+        return ibis.table(ibis.schema(nullable), name=name)
+
+    def read_stage(self, name: str, path: Path) -> ir.Table:
+        """Makes what `write_stage` wrote a table of expressions."""
+        return self.read(name, path, pq.read_schema(path))
+
+    def write_stage(self, expression: ir.Table, path: Path) -> int:
+        """As `write`, of a result that only later stages read: its columns are those of the expression."""
+        told = expression.schema().to_pyarrow()
+        wide = [(field.name, pa.int64() if pa.types.is_integer(field.type) else field.type) for field in told]
+        return self.write(expression, pa.schema(wide), path)
 
     def write(self, expression: ir.Table, schema: pa.Schema, path: Path) -> int:
         """Writes an expression as Parquet with exactly `schema`'s types, and returns the number of rows."""

@@ -102,7 +102,8 @@ _CAMPAIGN = _Importer("banyan.campaign.v1.ImportService", campaign_import_grpc.I
 _IMPORTERS = {
     **dict.fromkeys(("branches", "staff", "branch_facts"), (_ASSIGNMENT,)),
     **dict.fromkeys(("customers", "relations", "accounts", "loans", "cards", "holdings"), (_CUSTOMER,)),
-    "customer_branch_figures": (_CUSTOMER,),
+    **dict.fromkeys(("monthly_balances", "customer_branch_figures", "customer_figures"), (_CUSTOMER,)),
+    **dict.fromkeys(("customer_tags", "key_tests"), (_CUSTOMER,)),
     "products": (_CAMPAIGN, _CUSTOMER),
     **dict.fromkeys(("consents", "opt_outs", "contacts"), (_CAMPAIGN,)),
 }

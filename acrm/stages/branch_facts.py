@@ -1,15 +1,16 @@
 """What allocation decides by, by customer and branch (domain.md 3), for assignment_svc."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import ibis
-from ibis import Deferred, _
+from ibis import _
 from ibis.expr import types as ir
 
 from acrm.stages.deposits import deposits
-from acrm.stages.live import LOAN_LIVE, day, last_live_day, not_closed
+from acrm.stages.expressions import day, earliest_known, latest_known, yes
+from acrm.stages.live import LOAN_LIVE, last_live_day, not_closed
 
 _PAIR = ("customer_id", "branch_id")
 
@@ -34,19 +35,18 @@ def branch_facts(sources: Sources, business_date: date) -> ir.Table:
     facts = _joined(pairs, (loans, cards, held)).inner_join(
         sources.customers.select("customer_id", customer_state="state"), "customer_id"
     )
-    never = ibis.literal(value=False)
     facts = facts.mutate(
         # Without an account here nothing is unknown: the sum is 0.
         deposit_sum_minor=ibis.cases((_.deposit_live.isnull(), ibis.literal(0, "int64")), else_=_.deposit_sum_minor),
-        loan_live=ibis.coalesce(_.loan_live, never),
-        card_live=ibis.coalesce(_.card_live, never),
-        deposit_live=ibis.coalesce(_.deposit_live, never),
+        loan_live=yes(_.loan_live),
+        card_live=yes(_.card_live),
+        deposit_live=yes(_.deposit_live),
     )
     return facts.mutate(
-        relation_since_date=_of_known(ibis.least, (_.loan_open_date, _.card_open_date, _.first_open_date)),
+        relation_since_date=earliest_known((_.loan_open_date, _.card_open_date, _.first_open_date)),
         last_live_date=ibis.cases(
             (_.loan_live | _.card_live | _.deposit_live, day(business_date)),
-            else_=_of_known(ibis.greatest, (_.last_loan_date, _.last_card_date, _.last_account_date)),
+            else_=latest_known((_.last_loan_date, _.last_card_date, _.last_account_date)),
         ),
     )
 
@@ -57,11 +57,6 @@ def _joined(pairs: ir.Table, parts: Sequence[ir.Table]) -> ir.Table:
     for part in parts:
         joined = joined.left_join(part, list(_PAIR)).drop("customer_id_right", "branch_id_right")
     return joined
-
-
-def _of_known(choose: Callable[..., ir.Value], dates: Sequence[Deferred]) -> ir.Value:
-    """The least or greatest of the dates that are known; one engine's own answer is empty if any date is."""
-    return choose(*(ibis.coalesce(one, *dates) for one in dates))
 
 
 def _loans(loans: ir.Table) -> ir.Table:

@@ -6,9 +6,9 @@ import ibis
 from ibis import _
 from ibis.expr import types as ir
 
-from acrm.stages.live import day, last_live_day, not_closed
-
-WINDOW_DAYS = 30
+from acrm.stages.account_periods import WINDOW_DAYS, balance_spans, days_within
+from acrm.stages.expressions import day
+from acrm.stages.live import last_live_day, not_closed
 
 
 def deposits(accounts: ir.Table, balances: ir.Table, business_date: date) -> ir.Table:
@@ -48,14 +48,8 @@ def deposits(accounts: ir.Table, balances: ir.Table, business_date: date) -> ir.
 
 def _account_sums(accounts: ir.Table, balances: ir.Table, business_date: date) -> ir.Table:
     """For each account the sum of its end-of-day balances over the window: each balance times the days it held."""
-    first = day(business_date - timedelta(days=WINDOW_DAYS - 1))
-    after = day(business_date + timedelta(days=1))
-    following = ibis.window(group_by="account_id", order_by="balance_date")
-    told = balances.filter(_.balance_date < after).mutate(next_date=_.balance_date.lead().over(following))
-    dated = told.inner_join(accounts.select("account_id", "close_date"), "account_id").mutate(
-        since=ibis.greatest(_.balance_date, first),
-        until=ibis.least(ibis.coalesce(_.next_date, after), ibis.coalesce(_.close_date, after), after),
-    )
-    in_window = dated.filter((_.until > _.since) & (_.balance_minor > 0))
-    weighed = in_window.mutate(balance_days=_.balance_minor * _.until.delta(_.since, unit="day"))
+    first = business_date - timedelta(days=WINDOW_DAYS - 1)
+    spans = balance_spans(accounts, balances, business_date)
+    in_window = spans.filter((_.until > day(first)) & (_.until > _.since) & (_.balance_minor > 0))
+    weighed = in_window.mutate(balance_days=_.balance_minor * days_within(first, business_date))
     return weighed.group_by("account_id").agg(balance_days=_.balance_days.sum())

@@ -1,10 +1,12 @@
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date
 
 import pyarrow.parquet as pq
 import pytest
 
+from acrm import dag
 from acrm.dag import FeedRejected, Night, NightOutOfOrder, nights_due, run_night
 from acrm.derived import DERIVED
 from acrm.engines import LOCAL
@@ -69,11 +71,44 @@ def run_to_end(services):
     return run
 
 
+_MADE = {
+    "facts": ["branch_facts"],
+    "figures": ["customer_branch_figures", "customer_figures"],
+    "series": ["monthly_balances"],
+    "tags": ["customer_tags"],
+    "keys": ["key_tests"],
+}
+
+
+@pytest.fixture
+def derived_empty(monkeypatch):
+    """Derives tables without rows: writing the real ones down takes seconds, and how nights run is the same."""
+    done = []
+
+    def derive(step, bench, progress):
+        del progress
+        done.append(step)
+        for name in _MADE[step]:
+            pq.write_table(DERIVED[name].schema.empty_table(), bench.tables / f"{name}.parquet")
+        return dict.fromkeys(_MADE[step], 0)
+
+    monkeypatch.setattr(dag, "derive", derive)
+    return done
+
+
 async def test_a_night_sends_every_table_and_allocates_in_between(night, services, run_to_end):
     report = await run_to_end(night)
-    assert set(services.asked) == set(FEED | DERIVED) - {"balances"} | {"allocate"}
+    assert set(services.asked) == set(FEED | DERIVED) - {"balances", "complaints"} | {"allocate"}
     place = services.asked.index
     for one, other in (
+        ("products", "customers"),
+        ("products", "consents"),
+        ("holdings", "customer_branch_figures"),
+        ("monthly_balances", "customer_branch_figures"),
+        ("customer_branch_figures", "customer_figures"),
+        ("customer_figures", "customer_tags"),
+        ("customer_tags", "key_tests"),
+        ("key_tests", "allocate"),
         ("branches", "staff"),
         ("staff", "branch_facts"),
         ("branch_facts", "allocate"),
@@ -85,6 +120,8 @@ async def test_a_night_sends_every_table_and_allocates_in_between(night, service
     ):
         assert place(one) < place(other)
     assert services.rows["branch_facts"] == 3
+    assert services.rows["customer_figures"] == 2
+    assert report.steps["keys"]["key_tests"] == services.rows["key_tests"]
     assert report.row_counts["customers"] == 2
     assert report.steps["allocate"]["changed_rows"] == 3
     told = dict(report.steps["customers"])
@@ -92,6 +129,7 @@ async def test_a_night_sends_every_table_and_allocates_in_between(night, service
     assert told == {"received": 2, "inserted": 1, "updated": 0, "unchanged": 0}
 
 
+@pytest.mark.usefixtures("derived_empty")
 async def test_a_night_that_is_done_is_not_done_again(night, services, run_to_end):
     first = await run_to_end(night)
     services.asked.clear()
@@ -99,6 +137,7 @@ async def test_a_night_that_is_done_is_not_done_again(night, services, run_to_en
     assert services.asked == []
 
 
+@pytest.mark.usefixtures("derived_empty")
 async def test_a_night_of_a_changed_feed_is_done_again(night, rows, services, run_to_end, write_csv):
     await run_to_end(night)
     services.asked.clear()
@@ -108,7 +147,10 @@ async def test_a_night_of_a_changed_feed_is_done_again(night, rows, services, ru
     assert "customers" in services.asked
 
 
-@pytest.mark.parametrize("broken", ["branches", "accounts", "branch_facts", "allocate", "contacts", "transactions"])
+@pytest.mark.usefixtures("derived_empty")
+@pytest.mark.parametrize(
+    "broken", ["branches", "accounts", "key_tests", "branch_facts", "allocate", "contacts", "transactions"]
+)
 async def test_a_night_that_failed_goes_on_where_it_stopped(broken, night, services, run_to_end):
     services.broken = {broken}
     with pytest.raises(PublishFailed, match=f"{broken} failed"):
@@ -121,6 +163,32 @@ async def test_a_night_that_failed_goes_on_where_it_stopped(broken, night, servi
     assert not done & set(services.asked)
 
 
+async def test_a_night_that_failed_derives_only_what_is_left(night, derived_empty, run_to_end, monkeypatch):
+    broken = dag.derive
+
+    def fails_at_tags(step, bench, progress):
+        if step == "tags":
+            raise RuntimeError("out of memory")
+        return broken(step, bench, progress)
+
+    monkeypatch.setattr(dag, "derive", fails_at_tags)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        await run_to_end(night)
+    assert derived_empty == ["facts", "figures", "series"]
+    monkeypatch.setattr(dag, "derive", broken)
+    await run_to_end(night)
+    assert derived_empty == ["facts", "figures", "series", "tags", "keys"]
+
+
+@pytest.mark.usefixtures("derived_empty")
+async def test_other_parameters_are_another_night_of_the_same_feed(night, services, run_to_end):
+    await run_to_end(night)
+    services.asked.clear()
+    await run_to_end(replace(night, parameters=replace(night.parameters, rule_version="2")))
+    assert "customer_tags" in services.asked
+
+
+@pytest.mark.usefixtures("derived_empty")
 async def test_a_bad_feed_reaches_no_service(night, rows, services, run_to_end, write_csv):
     rows["customers"][0]["state"] = "GONE"
     write_csv(rows, night.feed)
@@ -131,6 +199,7 @@ async def test_a_bad_feed_reaches_no_service(night, rows, services, run_to_end, 
     assert (night.folder / "rejects" / "customers.csv").exists()
 
 
+@pytest.mark.usefixtures("derived_empty")
 async def test_the_good_rows_of_a_bad_feed_are_sent_if_asked(night, rows, services, run_to_end, write_csv):
     rows["customers"][0]["state"] = "GONE"
     write_csv(rows, night.feed)
@@ -140,12 +209,14 @@ async def test_the_good_rows_of_a_bad_feed_are_sent_if_asked(night, rows, servic
     assert services.rows["customers"] == 1
 
 
+@pytest.mark.usefixtures("derived_empty")
 async def test_a_night_before_one_that_ran_is_refused(night, run_to_end):
     await run_to_end(Night(night.feed, TOMORROW, night.work, LOCAL))
     with pytest.raises(NightOutOfOrder, match="2026-07-01 has run already"):
         await run_to_end(night)
 
 
+@pytest.mark.usefixtures("derived_empty")
 async def test_a_night_after_one_that_is_not_finished_is_refused(night, services, run_to_end):
     services.broken = {"allocate"}
     with pytest.raises(PublishFailed):
@@ -154,6 +225,7 @@ async def test_a_night_after_one_that_is_not_finished_is_refused(night, services
         await run_to_end(Night(night.feed, TOMORROW, night.work, LOCAL))
 
 
+@pytest.mark.usefixtures("derived_empty")
 async def test_a_night_whose_feed_was_bad_stands_in_nobodys_way(night, rows, run_to_end, write_csv, tmp_path):
     good = write_csv(rows, tmp_path / "good")
     rows["customers"][0]["state"] = "GONE"
@@ -163,6 +235,7 @@ async def test_a_night_whose_feed_was_bad_stands_in_nobodys_way(night, rows, run
     await run_to_end(Night(good, TOMORROW, night.work, LOCAL))
 
 
+@pytest.mark.usefixtures("derived_empty")
 async def test_two_runs_at_once_do_not_mix(night, services, run_to_end):
     class Slow:
         @asynccontextmanager
@@ -176,6 +249,7 @@ async def test_two_runs_at_once_do_not_mix(night, services, run_to_end):
     assert night.work.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.usefixtures("derived_empty")
 async def test_the_rows_of_the_night_before_are_not_kept(night, run_to_end):
     await run_to_end(night)
     assert night.clean("customers").exists()

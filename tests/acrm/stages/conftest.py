@@ -1,20 +1,27 @@
-"""The stages' slow obvious version, and a way to run the stages on rows of Python."""
+"""Ways to run the stages on rows of Python, random banks, and what a customer's business is in a slow obvious way."""
 
-from datetime import timedelta
-from functools import cache
+import random
+from collections import defaultdict
+from datetime import datetime, timedelta
 
-import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from acrm.derive import STEPS, Bench, derive
 from acrm.derived import DERIVED
-from acrm.engines import engine
-from acrm.stages.branch_facts import Sources, branch_facts
-from acrm.stages.customer_branch_figures import customer_branch_figures
+from acrm.engines import LOCAL, engine
+from acrm.parameters import DEFAULTS
+from acrm.progress import silent
 from acrm.tables import FEED
+from chassis.clock import BANK_ZONE
 
-NAMES = ("customers", "accounts", "loans", "cards", "balances")
+# What the stages read.
+NAMES = (
+    *("customers", "accounts", "loans", "cards", "holdings"),
+    *("products", "balances", "transactions", "complaints", "opt_outs"),
+)
+DAY = timedelta(days=1)
 
 
 def schema_of(name):
@@ -28,140 +35,251 @@ def local():
 
 
 @pytest.fixture(scope="session")
-def run_stages(local, tmp_path_factory):
-    """Answers (facts, figures) as rows by (customer, branch)."""
-    target = tmp_path_factory.mktemp("stages")
+def derive_rows(tmp_path_factory):
+    """Derives tables from rows of a feed, or from a folder of Parquet files; answers each table's rows by its key."""
 
-    @cache
-    def compiled(business_date):
-        """The stages as SQL: building it takes longer than running it on a few rows."""
-        tables = {name: ibis.table(ibis.schema(schema_of(name)), name=name) for name in NAMES}
-        stages = {
-            "branch_facts": branch_facts(Sources(**tables), business_date),
-            "customer_branch_figures": customer_branch_figures(tables["accounts"], tables["balances"], business_date),
-        }
-        return {name: str(ibis.to_sql(stage, dialect="duckdb")) for name, stage in stages.items()}
-
-    def run(rows, business_date):
-        for name in NAMES:
-            local.take(name, pa.Table.from_pylist(rows[name], schema=schema_of(name)))
-        answers = []
-        for name, sql in compiled(business_date).items():
-            path = target / f"{name}.parquet"
-            local.write_sql(sql, DERIVED[name].schema, path)
-            written = pq.read_table(path)
-            assert [(f.name, f.type) for f in written.schema] == [(f.name, f.type) for f in DERIVED[name].schema]
-            by_pair = {(row["customer_id"], row["branch_id"]): row for row in written.to_pylist()}
-            assert len(by_pair) == written.num_rows
-            answers.append(by_pair)
-        return answers
+    def run(rows, business_date, steps=tuple(STEPS), parameters=DEFAULTS):
+        folder = tmp_path_factory.mktemp("night")
+        tables = folder / "clean"
+        if isinstance(rows, dict):
+            tables.mkdir()
+            for name in NAMES:
+                given = pa.Table.from_pylist(rows.get(name, []), schema=schema_of(name))
+                pq.write_table(given, tables / f"{name}.parquet")
+        else:
+            tables.symlink_to(rows)
+        written = {}
+        for step in steps:
+            written |= derive(step, Bench(LOCAL, tables, folder / "stages", business_date, parameters), silent)
+        answer = {}
+        for name in written.keys() & DERIVED.keys():
+            table = pq.read_table(tables / f"{name}.parquet")
+            expected = DERIVED[name].schema
+            assert [(f.name, f.type) for f in table.schema] == [(f.name, f.type) for f in expected]
+            key = DERIVED[name].key
+            found = table.to_pylist()
+            answer[name] = {tuple(row[column] for column in key): row for row in found}
+            assert len(answer[name]) == len(found)
+            for column in expected.names:
+                assert expected.field(column).nullable or all(row[column] is not None for row in found)
+        return answer
 
     return run
 
 
-@pytest.fixture(scope="session")
-def slow_facts():
-    return _slow_facts
+# Days back at which a window or a rule begins or ends, and those around them.
+_DAYS_BACK = (0, 1, 5, 28, 29, 30, 31, 58, 59, 60, 61, 88, 89, 90, 91, 92, 120, 181, 200, 364, 365, 366, 500, 731, 800)
+_AMOUNTS = (0, 1, 99, 3_000_00, 10_000_00, 50_000_00, 200_000_00, 400_000_00, 900_000_00, 7_000_000_00)
+
+_OPERATIONS = (
+    *("transfer_out", "transfer_out", "transfer_out", "transfer_in", "salary", "cash_in", "cash_out", "card_payment"),
+    *("interest_credit", "fee", "loan_disbursement", "loan_instalment", "reversal", "household", "other"),
+)
+
+
+class _Bank:
+    """Draws the rows of a small bank in which ties, edges and missing values are common."""
+
+    def __init__(self, seed, today, customers):
+        self.chance, self.today, self.customers = random.Random(seed), today, customers
+
+    def maybe(self, value, share=0.8):
+        return value if self.chance.random() < share else None
+
+    def day(self):
+        return self.today - DAY * self.chance.choice(_DAYS_BACK)
+
+    def later(self):
+        return self.today + DAY * self.chance.choice((-40, -1, 0, 1, 29, 30, 31, 400))
+
+    def amount(self):
+        return self.chance.choice(_AMOUNTS)
+
+    def owned(self, key, n):
+        return {
+            key: f"{key[0]}{n}",
+            "customer_id": f"c{self.chance.randrange(self.customers)}",
+            "branch_id": self.chance.choice(["b1", "b2", "b3"]),
+        }
+
+    def span(self, start, share=0.2):
+        first, last = sorted((self.day(), self.day()))
+        return {start: first, "close_date": self.maybe(last, share)}
+
+    def instant(self):
+        """At an hour at which the day of bank time is not that of UTC, or is."""
+        day = self.day()
+        return datetime(day.year, day.month, day.day, self.chance.choice((0, 7, 12, 23)), 59, tzinfo=BANK_ZONE)
+
+    def birthday(self):
+        """At most a day from the birthday of an age that rules name."""
+        years = self.chance.choice((18, 20, 30, 40, 61, 65))
+        return self.today.replace(year=self.today.year - years) + DAY * self.chance.choice((-1, 0, 1))
+
+    def customer(self, n):
+        return {
+            "customer_id": f"c{n}",
+            "customer_type": self.chance.choice(["INDIVIDUAL"] * 4 + ["CORPORATE"]),
+            "birth_date": self.maybe(self.birthday()),
+            "mobile": self.maybe("138"),
+            "state": self.chance.choice(["ACTIVE"] * 6 + ["FROZEN", "DECEASED"]),
+            "risk_rating": self.maybe(3),
+            "risk_rating_expiry_date": self.maybe(self.later()),
+        }
+
+    def account(self, n):
+        return self.owned("account_id", n) | self.span("open_date") | {
+            "kind": self.chance.choice(["DEMAND", "DEMAND", "TIME"]),
+            "maturity_date": self.maybe(self.later()),
+            "balance_minor": self.maybe(self.amount() - 50, 0.93),
+        }  # fmt: skip
+
+    def loan(self, n):
+        loan = self.owned("loan_id", n) | self.span("disburse_date", 0.4)
+        ended = self.chance.choice(["SETTLED", "SETTLED", "SETTLED", "WRITTEN_OFF"])
+        late = self.chance.random() < 0.2
+        return loan | {
+            "principal_minor": self.amount(),
+            "outstanding_minor": self.maybe(self.amount()),
+            "outstanding_estimated": False,
+            "due_date": self.maybe(self.later()),
+            "state": "LIVE" if loan["close_date"] is None else ended,
+            "in_arrears": late,
+            "revolving": self.chance.random() < 0.4,
+            "next_due_date": self.maybe(self.later()),
+            "overdue_days": self.maybe(self.chance.choice((1, 3, 4, 90)) if late else 0),
+            "overdue_minor": self.maybe(self.amount() if late else 0),
+            "interest_arrears_minor": self.maybe(self.amount() if late else 0),
+            "grade": self.maybe(self.chance.choice(["NORMAL", "SPECIAL_MENTION", "DOUBTFUL"])),
+            "grade_date": self.maybe(self.day()),
+            "last_overdue_date": self.maybe(self.day(), 0.1),
+        }
+
+    def card(self, n):
+        return self.owned("card_id", n) | self.span("open_date") | {
+            "limit_minor": self.maybe(self.amount()),
+            "used_minor": self.maybe(self.amount()),
+            "due_date": self.maybe(self.later()),
+            "overdue_days": self.maybe(self.chance.choice((0, 0, 3, 4))),
+            "instalment_minor": self.maybe(self.amount(), 0.4),
+            "last_use_date": self.maybe(self.day(), 0.4),
+        }  # fmt: skip
+
+    def booking(self, n, accounts):
+        return {
+            "transaction_id": f"t{n}",
+            "account_id": self.chance.choice(accounts)["account_id"],
+            "event_time": self.instant(),
+            "direction": self.chance.choice(["IN", "OUT"]),
+            "amount_minor": self.amount() + 1,
+            "operation": self.maybe(self.chance.choice(_OPERATIONS), 0.95),
+            "counterparty_bank": self.maybe("B", 0.6),
+            "standing_order": self.chance.random() < 0.1,
+            "own_transfer": self.chance.random() < 0.1,
+            "reversed_transaction_id": self.maybe(f"t{n + self.chance.randrange(1, 99)}", 0.08),
+            "channel": self.maybe(self.chance.choice(["COUNTER", "ATM", "POS", "MOBILE", "ONLINE", "SYSTEM"])),
+        }  # fmt: skip
+
+    def holding(self, n, products):
+        drawn = self.owned("holding_id", n) | self.span("open_date")
+        return drawn | {"product_code": self.chance.choice(products), "amount_minor": self.maybe(self.amount(), 0.4)}
+
+    def rows(self):
+        many = self.customers
+        products = {"mobile_bank": "e_channel", "e_bank": "e_channel", "payroll": "payroll", "fund": "wealth"}
+        accounts = [self.account(n) for n in range(many)]
+        keys = {(self.chance.choice(accounts)["account_id"], self.day()) for _ in range(many * 5)}
+        return {
+            "customers": [self.customer(n) for n in range(many)],
+            "accounts": accounts,
+            "loans": [self.loan(n) for n in range(many // 2)],
+            "cards": [self.card(n) for n in range(many // 2)],
+            "holdings": [self.holding(n, list(products)) for n in range(many)],
+            "products": [{"product_id": one, "display_name": one, "category": two} for one, two in products.items()],
+            "balances": [
+                {"account_id": one, "balance_date": day, "balance_minor": self.amount() - 5}
+                for one, day in sorted(keys)
+            ],
+            "transactions": [self.booking(n, accounts) for n in range(many * 12)],
+            "complaints": [
+                {"complaint_id": f"p{n}", "customer_id": f"c{self.chance.randrange(many)}", "open_time": self.instant(),
+                 "close_time": self.maybe(self.instant())} for n in range(many // 6)
+            ],
+            "opt_outs": [
+                {"customer_id": f"c{n}", "channel": "SMS", "category": self.chance.choice(["ALL", "e_channel", "fund"]),
+                 "opt_out_time": self.instant()} for n in range(0, many, 5)
+            ],
+        }  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def slow_figures():
-    return _slow_figures
+def random_bank():
+    return lambda seed, today, customers=120: _Bank(seed, today, customers).rows()
 
 
-def _by_pair(rows):
-    found = {}
-    for row in rows:
-        found.setdefault((row["customer_id"], row["branch_id"]), []).append(row)
-    return found
+class Balances:
+    """What stood on accounts at the end of days, read off the rows one day at a time."""
+
+    def __init__(self, rows, today):
+        self.today = today
+        self.told = defaultdict(dict)
+        for row in rows["balances"]:
+            self.told[row["account_id"]][row["balance_date"]] = row["balance_minor"]
+
+    def live(self, account, day):
+        return account.get("close_date") is None or account["close_date"] > day
+
+    def unknown(self, account):
+        return self.live(account, self.today) and account.get("balance_minor") is None
+
+    def at(self, account, day):
+        told = self.told[account["account_id"]]
+        before = [each for each in told if each <= day]
+        return told[max(before)] if before and self.live(account, day) else 0
+
+    def days(self, account, first, last):
+        """The sum of end-of-day balances, below 0 taken as 0."""
+        return sum(max(self.at(account, first + DAY * n), 0) for n in range((last - first).days + 1))
+
+    def reach(self, account, first):
+        """Whether what stood there on every day from `first` on is known."""
+        closed = account.get("close_date")
+        if account["open_date"] >= first or (closed is not None and closed < first):
+            return True
+        told = self.told[account["account_id"]]
+        if self.unknown(account):
+            return False
+        return min(told) < first if told else self.live(account, self.today)
 
 
-def _histories(rows):
-    found = {}
-    for row in rows["balances"]:
-        found.setdefault(row["account_id"], {})[row["balance_date"]] = row["balance_minor"]
-    return found
+@pytest.fixture(scope="session")
+def balances_of():
+    return Balances
 
 
-def _open(row, today):
-    return row.get("close_date") is None or row["close_date"] > today
+def bank_day(instant):
+    return instant.astimezone(BANK_ZONE).date()
 
 
-def _sum_of_days(account, history, today):
-    total = 0
-    for back in range(30):
-        day = today - timedelta(days=back)
-        told = [at for at in history if at <= day]
-        if told and _open(account, day):
-            total += max(history[max(told)], 0)
-    return total
+@pytest.fixture(scope="session")
+def standing_rows():
+    """The bookings that were not undone, with their day of bank time."""
 
-
-def _deposit_sum(accounts, histories, today):
-    if any(_open(account, today) and account.get("balance_minor") is None for account in accounts):
-        return None
-    return sum(_sum_of_days(account, histories.get(account["account_id"], {}), today) for account in accounts)
-
-
-def _largest(rows, amount, since, key):
-    def order(row):
-        known = row.get(amount) is not None
-        return (not known, -row[amount] if known else 0, row[since], row[key])
-
-    return min(rows, key=order, default={})
-
-
-def _slow_facts(rows, today):
-    accounts, loans, cards = (_by_pair(rows[name]) for name in ("accounts", "loans", "cards"))
-    states = {row["customer_id"]: row["state"] for row in rows["customers"]}
-    histories = _histories(rows)
-    facts = {}
-    for pair in accounts.keys() | loans.keys() | cards.keys():
-        here = {"accounts": accounts.get(pair, []), "loans": loans.get(pair, []), "cards": cards.get(pair, [])}
-        live_loans = [loan for loan in here["loans"] if loan["state"] == "LIVE"]
-        live_cards = [card for card in here["cards"] if _open(card, today)]
-        deposit_live = any(_open(account, today) for account in here["accounts"])
-        loan = _largest(live_loans, "outstanding_minor", "disburse_date", "loan_id")
-        card = _largest(live_cards, "limit_minor", "open_date", "card_id")
-        openings = [row["open_date"] for name in ("accounts", "cards") for row in here[name]]
-        closed = [row for name in here for row in here[name] if row.get("close_date")]
-        ends = [
-            max(row["close_date"] - timedelta(days=1), row.get("open_date") or row["disburse_date"]) for row in closed
+    def standing(rows):
+        undone = {row["reversed_transaction_id"] for row in rows["transactions"]}
+        return [
+            row | {"day": bank_day(row["event_time"])}
+            for row in rows["transactions"]
+            if row["transaction_id"] not in undone
+            and row["reversed_transaction_id"] is None
+            and row["operation"] != "reversal"
         ]
-        anything = bool(live_loans or live_cards or deposit_live)
-        facts[pair] = {
-            "customer_id": pair[0],
-            "branch_id": pair[1],
-            "loan_live": bool(live_loans),
-            "loan_id": loan.get("loan_id"),
-            "loan_outstanding_minor": loan.get("outstanding_minor"),
-            "loan_first_disburse_date": min((one["disburse_date"] for one in live_loans), default=None),
-            "loan_officer_id": loan.get("officer_id"),
-            "loan_end_date": max((one["close_date"] for one in here["loans"] if one["state"] != "LIVE"), default=None),
-            "card_live": bool(live_cards),
-            "card_id": card.get("card_id"),
-            "card_limit_minor": card.get("limit_minor"),
-            "card_first_open_date": min((one["open_date"] for one in live_cards), default=None),
-            "card_manager_id": card.get("manager_id"),
-            "deposit_live": deposit_live,
-            "deposit_sum_minor": _deposit_sum(here["accounts"], histories, today),
-            "relation_since_date": min(openings + [one["disburse_date"] for one in here["loans"]]),
-            "last_live_date": today if anything else max(ends),
-            "customer_state": states[pair[0]],
-        }
-    return facts
+
+    return standing
 
 
-def _slow_figures(rows, today):
-    histories = _histories(rows)
-    figures = {}
-    for pair, accounts in _by_pair(rows["accounts"]).items():
-        balances = [account.get("balance_minor") for account in accounts if _open(account, today)]
-        total = _deposit_sum(accounts, histories, today)
-        figures[pair] = {
-            "customer_id": pair[0],
-            "branch_id": pair[1],
-            "deposit_balance_minor": None if None in balances else sum(balances),
-            "deposit_average_minor": None if total is None else total // 30,
-        }
-    return figures
+@pytest.fixture(scope="session")
+def is_outside():
+    """Whether a booking came from, or went to, outside the bank and the customer's own accounts."""
+    own = {"interest_credit", "interest_penalty", "fee", "loan_disbursement", "loan_instalment"}
+    return lambda row: not (row["own_transfer"] or row["standing_order"] or row["operation"] in own)
