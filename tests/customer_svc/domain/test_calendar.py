@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.customer_svc.domain.calendar import birthdays_within, years_before
+from services.customer_svc.domain.calendar import birthdays_within, months_before, years_before
 
 DAYS = st.dates(date(1990, 1, 1), date(2060, 12, 31))
 
@@ -41,3 +41,17 @@ def test_birthdays_within_some_days(day: date, days: int, expected: list[int]) -
 def test_everybody_has_a_birthday_within_a_year(day: date) -> None:
     every = {(date(2024, 1, 1) + timedelta(n)) for n in range(366)}
     assert set(birthdays_within(day, 365)) | {229} == {d.month * 100 + d.day for d in every}
+
+
+@pytest.mark.parametrize(
+    ("day", "months", "expected"),
+    [
+        (date(2026, 3, 31), 1, date(2026, 2, 28)),
+        (date(2026, 3, 31), 3, date(2025, 12, 31)),
+        (date(2026, 1, 15), 0, date(2026, 1, 15)),
+        (date(2028, 3, 31), 1, date(2028, 2, 29)),
+        pytest.param(date(1, 2, 3), 14, date(1, 1, 3), id="time begins somewhere"),
+    ],
+)
+def test_months_back_end_with_the_month(day: date, months: int, expected: date) -> None:
+    assert months_before(day, months) == expected
