@@ -44,7 +44,7 @@ def rpcs_without_promises(file):
 
 
 def responses_of_the_wrong_kind(file):
-    """The response is `<Rpc>Response`, the resource that the RPC's name ends in, an operation, nothing, or a raw body."""
+    """The response is `<Rpc>Response`, the resource that its name ends in, an operation, nothing, or a raw body."""
     resources = {
         f".{file.package}.{message.name}"
         for message in file.message_type
