@@ -1,3 +1,4 @@
+import asyncio
 import uuid
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import error_details_pb2
 from google.type.money_pb2 import Money
 from grpc_status import rpc_status
+from sqlalchemy import text
 
 from chassis.caller import Role
 
@@ -37,11 +39,11 @@ class Keeper:
     def __init__(self, channel, metadata) -> None:
         self.stub: Any = customer_group_service_pb2_grpc.CustomerGroupServiceStub(channel)
         self._customers: Any = customer_service_pb2_grpc.CustomerServiceStub(channel)
-        self._operations: Any = operation_service_pb2_grpc.OperationServiceStub(channel)
-        self._metadata = metadata
+        self.operations: Any = operation_service_pb2_grpc.OperationServiceStub(channel)
+        self.metadata = metadata
 
     async def call(self, method: str, request) -> Any:
-        return await getattr(self.stub, method)(request, metadata=self._metadata)
+        return await getattr(self.stub, method)(request, metadata=self.metadata)
 
     async def create(self, *customers: str, request_id: str = "", **fields: Any) -> Any:
         group = Group(**{"display_name": "组", "kind": Group.KIND_QUERY, **fields})
@@ -78,7 +80,7 @@ class Keeper:
     async def finished(self, operation) -> Any:
         while not operation.done:
             request = longrunning.WaitOperationRequest(name=operation.name)
-            operation = await self._operations.WaitOperation(request, metadata=self._metadata)
+            operation = await self.operations.WaitOperation(request, metadata=self.metadata)
         return operation
 
     async def build(self, name: str) -> Any:
@@ -90,7 +92,7 @@ class Keeper:
 
     async def stream(self, name: str, token: str = "") -> list[Any]:
         request = pb.StreamGroupRequest(name=name, resume_token=token)
-        return [message async for message in self.stub.StreamGroup(request, metadata=self._metadata)]
+        return [message async for message in self.stub.StreamGroup(request, metadata=self.metadata)]
 
     async def members(self, name: str) -> list[str]:
         messages = await self.stream(name)
@@ -99,7 +101,7 @@ class Keeper:
 
     async def found(self, *conditions: Any) -> list[str]:
         request = customer_service_pb2.SearchCustomersRequest(conditions=conditions)
-        response = await self._customers.SearchCustomers(request, metadata=self._metadata)
+        response = await self._customers.SearchCustomers(request, metadata=self.metadata)
         return [customer.name.removeprefix("customers/") for customer in response.customers]
 
 
@@ -272,3 +274,106 @@ async def test_groups_are_listed_page_by_page(keeps) -> None:
     assert [group.name for group in page.customer_groups] == [deleted]
     stolen = kinds(page_size=1, page_token=request.page_token or "x")
     assert (await refusal(manager.call("ListCustomerGroups", stolen)))[1] == "PAGE_TOKEN_INVALID"
+
+
+async def test_only_the_fields_of_the_mask_change(keeps) -> None:
+    head = await keeps(Role.BRANCH_HEAD)
+    name = await head.query(TOTAL, description="old", refresh_nightly=True)
+    before = await head.get(name)
+    changed = await head.update(name, "display_name", display_name="new", description="ignored")
+    assert (changed.display_name, changed.description, changed.refresh_nightly) == ("new", "old", True)
+    assert changed.query == before.query
+    assert changed.etag != before.etag
+    assert (await head.update(name, description="set")).display_name == "new", "without a mask, what is set"
+    assert not (await head.update(name, "*", display_name="all")).refresh_nightly
+    assert await refusal(head.update(name, "display_name", display_name="late", etag=before.etag)) == (
+        Status.ABORTED,
+        "ETAG_MISMATCH",
+        {},
+    )
+    for path in ("salary", "kind"):
+        assert (await refusal(head.update(name, path)))[1] == "FIELD_INVALID"
+    assert (await refusal(head.delete(name, etag=before.etag)))[1] == "ETAG_MISMATCH"
+
+
+async def test_a_deleted_group_comes_back_unless_others_need_it(keeps, bank) -> None:
+    head = await keeps(Role.BRANCH_HEAD)
+    inner = await head.list_of("wang")
+    outer = await head.query(in_group(inner))
+    assert await refusal(head.delete(inner)) == (
+        Status.FAILED_PRECONDITION,
+        "GROUP_REFERRED_TO",
+        {"customer_groups": outer, "hidden_count": "0"},
+    )
+    await head.delete(outer)
+    await head.delete(inner)
+    assert (await head.get(inner)).HasField("expire_time")
+    for asking in (head.found(in_group(inner)), head.stream(inner), head.query(in_group(inner))):
+        assert await refusal(asking) == (Status.FAILED_PRECONDITION, "GROUP_DELETED", {"customer_group": inner})
+    back = await head.call("UndeleteCustomerGroup", pb.UndeleteCustomerGroupRequest(name=inner))
+    assert not back.customer_group.HasField("delete_time")
+    assert await head.found(in_group(inner)) == ["wang"]
+    await head.delete(inner)
+    async with bank.database.begin() as tx:
+        await tx.execute(text("UPDATE customer_groups SET delete_time = bank_now() - interval '31 days'"))
+    undelete = head.call("UndeleteCustomerGroup", pb.UndeleteCustomerGroupRequest(name=inner))
+    assert (await refusal(undelete))[0] is Status.NOT_FOUND
+
+
+async def test_two_builds_at_once_are_one_operation(keeps, operations) -> None:
+    head = await keeps(Role.BRANCH_HEAD)
+    name = await head.query()
+    first, second = await asyncio.gather(head.start(name), head.start(name))
+    assert first.name == second.name
+    request = longrunning.CancelOperationRequest(name=first.name)
+    await head.operations.CancelOperation(request, metadata=head.metadata)
+    assert (await head.finished(first)).error.code == Status.CANCELLED.value[0]
+    assert (await refusal(head.stream(name)))[1] == "GROUP_NOT_BUILT"
+    third = await head.start(name)
+    assert third.name != first.name
+    worker = asyncio.create_task(operations.work())
+    assert not (await head.finished(third)).HasField("error")
+    worker.cancel()
+    await asyncio.wait([worker])
+
+
+async def test_what_is_wrong_is_named(keeps) -> None:
+    head = await keeps(Role.BRANCH_HEAD)
+    unbuilt = await head.query()
+    wrong = [
+        (head.query(display_name="x" * 10_000), "FIELD_INVALID"),
+        (head.query(display_name=" "), "FIELD_INVALID"),
+        (head.create(kind=Group.KIND_UNSPECIFIED), "FIELD_INVALID"),
+        (head.create("wang", query=Query()), "FIELD_INVALID"),
+        (head.create(kind=Group.KIND_LIST, query=Query()), "FIELD_INVALID"),
+        (head.create(kind=Group.KIND_QUERY), "FIELD_INVALID"),
+        (head.query(Condition(identity=Identity(mobile="13812345678"))), "FIELD_INVALID"),
+        (head.query(in_group(unbuilt)), "GROUP_NOT_BUILT"),
+        (head.query(in_group("customerGroups/none")), "NOT_FOUND"),
+        (head.list_of(*["wang"] * 10_001), "MEMBERS_TOO_MANY"),
+        (head.list_of("wang/../li"), "FIELD_INVALID"),
+        (head.create(query=Query(), request_id="7"), "FIELD_INVALID"),
+        (head.stream(unbuilt, "forged"), "PAGE_TOKEN_INVALID"),
+    ]
+    for call, reason in wrong:
+        assert (await refusal(call))[1] == reason
+    request = pb.AddMembersRequest(name=unbuilt, customers=["customers/wang"], request_id=new_id())
+    assert (await refusal(head.call("AddMembers", request)))[1] == "GROUP_KIND_WRONG"
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await head.list_of(*(f"{number:064}" for number in range(150_000)))
+    assert raised.value.code() is Status.RESOURCE_EXHAUSTED, "10 MB of ids"
+
+
+async def test_a_token_is_good_for_its_own_group_only(keeps) -> None:
+    head = await keeps(Role.BRANCH_HEAD)
+    one, other = await head.list_of("wang", "li"), await head.list_of("wang")
+    [message] = await head.stream(one)
+    assert (await refusal(head.stream(other, message.resume_token)))[1] == "PAGE_TOKEN_INVALID"
+    [rest] = await head.stream(one, message.resume_token)
+    assert (list(rest.customers), rest.complete) == ([], True)
+
+
+async def test_the_same_request_makes_one_group(keeps) -> None:
+    head, request_id = await keeps(Role.BRANCH_HEAD), new_id()
+    first = await head.create(query=Query(), request_id=request_id)
+    assert (await head.create(query=Query(), request_id=request_id)) == first
