@@ -16,6 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 # The row that speaks for both, of the survivor, is `o` in SQL; that of the customer who goes is `t`.
 _NO_COLUMNS: Mapping[str, str] = {}
 
+_COLUMNS = text(
+    "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute"
+    " WHERE attrelid = CAST(CAST(:name AS text) AS regclass) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"
+)
+
 MERGE_TABLES = (
     """
 CREATE TABLE merged_customers (
@@ -177,7 +182,8 @@ async def divide(tx: AsyncConnection, tables: Sequence[MergedTable], merging: Me
     counts: dict[str, int] = {}
     for table in reversed(tables):
         counts[table.label] = 0
-        for statement in _restoring(table) if table.derived else _returning(table):
+        columns: str = (await tx.execute(_COLUMNS, {"name": table.name})).scalar_one()
+        for statement in _restoring(table, columns) if table.derived else _returning(table, columns):
             counts[table.label] += (await tx.execute(statement, vars(merging))).rowcount
         await tx.execute(_forgotten(table), vars(merging))
     return counts
@@ -225,38 +231,34 @@ UPDATE {t} t SET {{owner}} = :survivor_id{{touch}} WHERE t.{{owner}} = :merged_i
     return [_sql(statement, table) for statement in statements]
 
 
-def _returning(table: MergedTable) -> list[TextClause]:
+def _returning(table: MergedTable, columns: str) -> list[TextClause]:
     """Moved rows go back as they are now; others are made anew, also if the survivor's is gone since."""
     t = table.name
     statements = [
         f"""
 UPDATE {t} t SET {{owner}} = :merged_id{{touch}} FROM merge_rows r WHERE {{mine}} AND r.fate = 'MOVED'
   AND t.{{owner}} = :survivor_id AND {table.key_of("t")} = r.row_key""",
-        f"""
-INSERT INTO {t} SELECT (jsonb_populate_record(NULL::{t}, r.image)).* FROM merge_rows r
-WHERE {{mine}} AND r.fate IN ('JOINED', 'ENDED') ON CONFLICT DO NOTHING""",
+        f"{_anew(t, columns, 'image')} AND r.fate IN ('JOINED', 'ENDED')) made ON CONFLICT DO NOTHING",
     ]
     if table.combine:
         # As a whole, but for what `touch` sets: an image knows no other way to tell which columns were changed.
-        columns = ", ".join(f"{name} = (jsonb_populate_record(o, r.kept_image)).{name}" for name in table.combine)
+        combined = ", ".join(f"{name} = (jsonb_populate_record(o, r.kept_image)).{name}" for name in table.combine)
         statements.append(
             f"""
-UPDATE {t} o SET {columns}{{touch}} FROM merge_rows r WHERE {{mine}} AND r.fate = 'JOINED'
+UPDATE {t} o SET {combined}{{touch}} FROM merge_rows r WHERE {{mine}} AND r.fate = 'JOINED'
   AND o.{{owner}} = :survivor_id AND {table.key_of("o")} = r.row_key AND {{unmoved}}"""
         )
     return [_sql(statement, table) for statement in statements]
 
 
-def _restoring(table: MergedTable) -> list[TextClause]:
+def _restoring(table: MergedTable, columns: str) -> list[TextClause]:
     t = table.name
     statements = [
         f"""
 DELETE FROM {t} t USING merge_rows r WHERE {{mine}} AND t.{{owner}} IN (:survivor_id, :merged_id)
   AND {table.key_of("t")} = r.row_key""",
         *(
-            f"""
-INSERT INTO {t} SELECT (jsonb_populate_record(NULL::{t}, r.{image})).* FROM merge_rows r
-WHERE {{mine}} AND r.{image} IS NOT NULL ON CONFLICT DO NOTHING"""
+            f"{_anew(t, columns, image)} AND r.{image} IS NOT NULL) made ON CONFLICT DO NOTHING"
             for image in ("kept_image", "image")
         ),
     ]
@@ -265,6 +267,14 @@ WHERE {{mine}} AND r.{image} IS NOT NULL ON CONFLICT DO NOTHING"""
 UPDATE {t} t SET {table.touch} FROM merge_rows r WHERE {{mine}} AND t.{{owner}} IN (:survivor_id, :merged_id)
   AND {table.key_of("t")} = r.row_key""")
     return [_sql(statement, table) for statement in statements]
+
+
+def _anew(name: str, columns: str, image: str) -> str:
+    """Makes rows from their images; what PostgreSQL computes of the others is computed again."""
+    return (
+        f"INSERT INTO {name} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM ("
+        f"SELECT (jsonb_populate_record(NULL::{name}, r.{image})).* FROM merge_rows r WHERE {{mine}}"
+    )
 
 
 def _forgotten(table: MergedTable) -> TextClause:
