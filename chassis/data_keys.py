@@ -16,7 +16,6 @@ from pathlib import Path
 from types import MappingProxyType
 from unicodedata import decimal, normalize
 
-import pyarrow as pa
 import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -215,16 +214,6 @@ class DataKeys:
         key, normal = self._hashers[hash_key_id][kind], _NORMALISERS[kind]
         digest = hmac.digest
         return [None if text is None else digest(key, normal(text).encode(), "sha256")[:HASH_BYTES] for text in texts]
-
-    def encrypt_column(
-        self, kind: ContactKind, customer_ids: pa.Array, texts: pa.Array, cipher_key_id: int
-    ) -> pa.Array:
-        """Seals a column."""
-        return pa.array(self.encrypt_all(kind, customer_ids.to_pylist(), texts.to_pylist(), cipher_key_id), pa.binary())
-
-    def hash_column(self, kind: ContactKind, texts: pa.Array, hash_key_id: int) -> pa.Array:
-        """Hashes a column."""
-        return pa.array(self.hash_all(kind, texts.to_pylist(), hash_key_id), pa.binary())
 
     def _cipher(self, key_id: int) -> AESGCM | None:
         self._refresh(_REREAD_UNKNOWN_SECONDS if key_id not in self._ciphers else _REREAD_SECONDS)

@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 from typer.main import get_group
 
-from cli import run, status
+from cli import keys, run, status
 from cli.screen import Screen, fail
 from devstack.bank import CUSTOMERS, Format, Source
 from devstack.home import Home, HomeInUse
@@ -53,6 +53,8 @@ def show_warnings_only() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),  # stdout belongs to the result
     )
 
+
+app.add_typer(keys.app, name="keys")
 
 HomeOption = Annotated[Path, typer.Option("--home", help="The folder that keeps data, keys, ports and logs.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

@@ -10,6 +10,7 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException, NoAuthError, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from chassis.clock import now
 from chassis.provider import Provider, parse_node_name, providers_path
@@ -136,6 +137,13 @@ def zookeeper_of(home: Home) -> str:
 
 def lags(process: ProcessState) -> Iterable[FollowerShown]:
     """What an instance says about its followers; nothing when it does not answer."""
+    for sample in samples(process):
+        if sample.name.endswith(LAG_METRIC):
+            yield FollowerShown(process.name, "/".join(sample.labels.values()), round(sample.value, 1))
+
+
+def samples(process: ProcessState) -> Iterable[Sample]:
+    """The metrics that an instance tells now; none when it does not answer."""
     try:
         url = f"http://127.0.0.1:{process.metrics_port}/metrics"
         with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:
@@ -143,9 +151,7 @@ def lags(process: ProcessState) -> Iterable[FollowerShown]:
     except OSError:
         return
     for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            if sample.name.endswith(LAG_METRIC):
-                yield FollowerShown(process.name, "/".join(sample.labels.values()), round(sample.value, 1))
+        yield from family.samples
 
 
 def _providers_of(state: State) -> list[Provider]:
