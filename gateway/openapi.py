@@ -115,6 +115,8 @@ def _body(rpc: Rpc, schemas: Schemas) -> Schema:
 
 def _answer(rpc: Rpc, schemas: Schemas) -> Schema:
     output = rpc.method.output_type
+    if output.full_name == "google.api.HttpBody" and rpc.method.server_streaming:
+        return _content("The file.", "application/octet-stream", {"type": "string", "format": "binary"})
     if output.full_name == "google.api.HttpBody":
         return _content("The keys.", "application/json", {"$ref": "#/components/schemas/JsonWebKeySet"})
     schema = schemas.message(output, Way.ANSWERED)
