@@ -269,7 +269,7 @@ async def test_an_analyst_counts_without_finding_anybody(asks, bank) -> None:
             "RANGE_EMPTY",
             {"field": "conditions[0].identity.age_min"},
         ),
-        ([Condition(identity=Identity(sex=customer_pb2.SEX_MALE))] * 21, "CONDITIONS_TOO_MANY", {"limit": "20"}),
+        ([Condition(identity=Identity(sex=customer_pb2.SEX_MALE))] * 201, "CONDITIONS_TOO_MANY", {"limit": "200"}),
         ([Condition()], "FIELD_INVALID", {}),
         ([Condition(deposit=Deposit(balance_min=Money(currency_code="EUR")))], "FIELD_INVALID", {}),
     ],
