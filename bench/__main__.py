@@ -7,7 +7,15 @@ from importlib import import_module
 from bench.results import Result, keep, show
 
 # In this order; each is a module with `measure() -> list[Result]`, and the names of its figures begin with its own.
-BENCHMARKS = ("rpc_governed", "gateway_cpu", "import_customers", "allocate_1m", "feed_follow", "memory")
+BENCHMARKS = (
+    "rpc_governed",
+    "gateway_cpu",
+    "import_customers",
+    "allocate_1m",
+    "feed_follow",
+    "stream_group_1m",
+    "memory",
+)
 
 
 def main(asked: Sequence[str]) -> int:

@@ -51,7 +51,7 @@ def _of(name: str, pid: int) -> list[Result]:
         Result(f"memory.{name}.own", _sum(processes, "uss"), "MB"),
     ]
     if is_service:
-        found.append(Result(f"memory.{name}.peak", _peak(pid), "MB"))
+        found.append(Result(f"memory.{name}.peak", peak_megabytes(pid), "MB"))
     return found
 
 
@@ -63,7 +63,8 @@ def _sum(processes: Sequence[psutil.Process], kind: str) -> float:
     return total / _MEGABYTE
 
 
-def _peak(pid: int) -> float:
+def peak_megabytes(pid: int) -> float:
+    """The most of a process that was resident since its start."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     kilobytes = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))
     return int(kilobytes) * 1024 / _MEGABYTE
