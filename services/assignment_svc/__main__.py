@@ -30,10 +30,12 @@ from chassis.sql.migrations import migrate
 from chassis.tokens import KeyRing, Revocations, Signer, Verifier
 from services.assignment_svc.jobs.housekeeping import keep_house
 from services.assignment_svc.jobs.sessions import watch_revocations
+from services.assignment_svc.peers.key_marks import KEY_MARK_SERVICE, IsKeyCustomer, key_customer_asked
 from services.assignment_svc.rpc.merge_service import MergeServicer
 from services.assignment_svc.rpc.org_service import OrgServicer
 from services.assignment_svc.rpc.ownership_service import ALLOCATE, Allocating, OwnershipServicer
 from services.assignment_svc.rpc.permissions import ALLOWED
+from services.assignment_svc.rpc.private_managers import PrivateManagers
 from services.assignment_svc.rpc.session_service import SessionServicer
 from services.assignment_svc.settings import Settings
 from services.assignment_svc.store import MIGRATIONS, org, ownerships
@@ -42,6 +44,7 @@ from services.assignment_svc.usecases.import_rows import FeedImport
 from services.assignment_svc.usecases.sessions import Sessions
 
 APPLICATION = "assignment_svc"
+NEEDS = (KEY_MARK_SERVICE,)
 # Its generated servicer uses only foreign messages and does not import it: the descriptor must be known all the same.
 OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
 
@@ -64,12 +67,13 @@ class Parts:
         self.revocations.add(session_id, expire_time)
         await self.wakeups.notify(org.FEED)
 
-    def served(self) -> list[Served]:
+    def served(self, is_key_customer: IsKeyCustomer) -> list[Served]:
         """The services, each with its servicer."""
         org_changes = Publisher(self.database, org.FEED, org.read_page, self.wakeups)
         changes = Publisher(self.database, ownerships.FEED, ownerships.read_page, self.wakeups)
         sessions = Sessions(self.database, Throttle(self.cache), self.revoke)
         bulk = FeedImport(self.database, self.wakeups)
+        private_managers = PrivateManagers(self.database, self.wakeups, is_key_customer)
         return [
             Served(
                 "banyan.assignment.v1.SessionService",
@@ -84,7 +88,7 @@ class Parts:
             Served(
                 "banyan.assignment.v1.OwnershipService",
                 ownership_service_pb2_grpc.add_OwnershipServiceServicer_to_server,
-                OwnershipServicer(self.database, changes, self.operations, self.paging_secret),
+                OwnershipServicer(self.database, changes, self.operations, private_managers, self.paging_secret),
             ),
             Served(
                 "banyan.assignment.v1.MergeService",
@@ -118,12 +122,12 @@ class Parts:
         await self.database.close()
 
 
-def app_of(parts: Parts) -> App:
+def app_of(parts: Parts, is_key_customer: IsKeyCustomer) -> App:
     """The application that the parts make."""
     return App(
         application=APPLICATION,
         error_domain="assignment.banyan",
-        services=parts.served(),
+        services=parts.served(is_key_customer),
         allowed=ALLOWED,
         verifier=Verifier(parts.keys, parts.revocations.is_revoked),
         jobs=parts.jobs(),
@@ -134,8 +138,8 @@ def app_of(parts: Parts) -> App:
 async def main(settings: Settings) -> None:
     """Serves until the process is told to stop."""
     parts = Parts(settings)
-    net = await mesh(settings, APPLICATION, (), parts.signer)
-    app = app_of(parts)
+    net = await mesh(settings, APPLICATION, NEEDS, parts.signer)
+    app = app_of(parts, key_customer_asked(net.channel(KEY_MARK_SERVICE)))
     await serve(settings, replace(app, close=[net.close, *app.close]), net.registry)
 
 

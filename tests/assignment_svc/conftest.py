@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from chassis.errors import Kind, Refused
 from chassis.jobs import Jobs
 from chassis.sql.engine import Database
 from chassis.sql.migrations import migrate
@@ -33,6 +34,19 @@ async def database(assignment_url: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
+class KeyCustomers:
+    """Stands for customer_svc: who is a key customer, or that nobody can say."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self.reachable = True
+
+    async def __call__(self, customer_id: str) -> bool:
+        if not self.reachable:
+            raise Refused(Kind.UNAVAILABLE, "CUSTOMERS_UNREACHABLE", "nobody can say")
+        return customer_id in self.ids
+
+
 @dataclass(frozen=True)
 class Service:
     """The service in process, and tokens of whoever shall call it."""
@@ -40,6 +54,7 @@ class Service:
     parts: Parts
     channel: grpc.aio.Channel
     signed_in: SignedIn
+    key_customers: KeyCustomers
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +63,9 @@ async def service(assignment_url: str, valkey_url: str) -> AsyncIterator[Service
         home = Path(folder)
         signed_in = SignedIn(home)
         parts = Parts(Settings(home=home, keys=home, database_url=assignment_url, valkey_url=valkey_url))
-        jobs = Jobs()
-        async with in_process(app_of(parts), home) as channel:
+        jobs, key_customers = Jobs(), KeyCustomers()
+        async with in_process(app_of(parts, key_customers), home) as channel:
             jobs.start(parts.jobs())
-            yield Service(parts, channel, signed_in)
+            yield Service(parts, channel, signed_in, key_customers)
             await jobs.stop()
         await parts.close()

@@ -14,6 +14,7 @@ from services.assignment_svc.domain.organisation import Branch, OrgItem, Revoked
 from services.assignment_svc.domain.ownership import Evidence, Owner, Side
 from services.assignment_svc.domain.sessions import Session
 from services.assignment_svc.store.ownerships import Ownership, Period
+from services.assignment_svc.store.private_managers import PrivateManagerPeriod
 from services.assignment_svc.usecases.read_ownership import View
 from services.assignment_svc.usecases.sessions import SignIn
 
@@ -97,6 +98,7 @@ def view_to_wire(view: View) -> ownership_pb2.Ownership:
         business_date=wire.date_to_wire(view.business_date),
         etag="" if view.rev is None else f"{view.rev:x}",
         update_time=wire.time_to_wire(view.update_time),
+        private_manager=names.make("staff", view.private_manager_id),
     )
 
 
@@ -110,8 +112,9 @@ def change_to_wire(ownership: Ownership) -> ownership_service_pb2.OwnershipChang
         state=f"STATE_{ownership.state}",
         owners=map(owner_to_wire, ownership.owners),
         business_date=wire.date_to_wire(ownership.business_date),
-        etag=f"{ownership.rev:x}",
+        etag=ownership.etag,
         update_time=wire.time_to_wire(ownership.update_time),
+        private_manager=names.make("staff", ownership.private_manager_id),
     )
     return ownership_service_pb2.OwnershipChange(ownership=whole)
 
@@ -135,6 +138,18 @@ def period_to_wire(period: Period) -> ownership_pb2.OwnershipPeriod:
         until_date=wire.date_to_wire(period.until_date),
         actor=period.actor,
         create_time=wire.time_to_wire(period.create_time),
+    )
+
+
+def private_period_to_wire(period: PrivateManagerPeriod) -> ownership_pb2.PrivateManagerPeriod:
+    return ownership_pb2.PrivateManagerPeriod(
+        private_manager=names.make("staff", period.staff_id),
+        create_time=wire.time_to_wire(period.create_time),
+        actor=period.actor,
+        reason=period.reason,
+        end_time=wire.time_to_wire(period.end_time),
+        end_actor=period.end_actor,
+        end_reason=period.end_reason,
     )
 
 

@@ -18,6 +18,7 @@ from chassis.sql.idempotency import Asked, answer_given, remember
 from chassis.streams import Context
 from chassis.wakeups import Wakeups
 from services.assignment_svc.rpc import convert
+from services.assignment_svc.rpc.private_managers import PrivateManagers
 from services.assignment_svc.store.ownerships import FEED, Listed, Ownership, Place
 from services.assignment_svc.usecases import read_ownership
 from services.assignment_svc.usecases.allocate_ownerships import allocate_ownerships
@@ -30,11 +31,17 @@ operations: Any = operations_pb2
 
 class OwnershipServicer(ownership_service_pb2_grpc.OwnershipServiceServicer):
     def __init__(
-        self, database: Database, changes: Publisher[Ownership], long_work: Operations, paging_secret: bytes
+        self,
+        database: Database,
+        changes: Publisher[Ownership],
+        long_work: Operations,
+        private_managers: PrivateManagers,
+        paging_secret: bytes,
     ) -> None:
         self._database = database
         self._changes = changes
         self._long_work = long_work
+        self._private_managers = private_managers
         self._paging_secret = paging_secret
 
     async def GetOwnership(self, request: pb.GetOwnershipRequest, _context: Context) -> ownership_pb2.Ownership:
@@ -92,6 +99,21 @@ class OwnershipServicer(ownership_service_pb2_grpc.OwnershipServiceServicer):
             started = await self._long_work.start(tx, ALLOCATE, request, caller.staff_id, request.request_id)
             await remember(tx, asked, started.SerializeToString())
         return started
+
+    async def AssignPrivateManager(
+        self, request: pb.AssignPrivateManagerRequest, _context: Context
+    ) -> pb.AssignPrivateManagerResponse:
+        return await self._private_managers.assign(request)
+
+    async def RemovePrivateManager(
+        self, request: pb.RemovePrivateManagerRequest, _context: Context
+    ) -> pb.RemovePrivateManagerResponse:
+        return await self._private_managers.remove(request)
+
+    async def ListPrivateManagerPeriods(
+        self, request: pb.ListPrivateManagerPeriodsRequest, _context: Context
+    ) -> pb.ListPrivateManagerPeriodsResponse:
+        return await self._private_managers.periods(request, self._paging_secret)
 
     async def WatchOwnershipChanges(
         self, request: pb.WatchOwnershipChangesRequest, _context: Context

@@ -45,6 +45,8 @@ TABLES = (
     MergedTable("branch_facts", ("branch_id",), combine=_FACTS_AS_STORED, derived=True, touch=_NEW_REV),
     MergedTable("ownership_hold", ("hold_id",), touch=_NEW_REV),
     MergedTable("officer_override", ("loan_id",), touch=_NEW_REV),
+    # One for each customer: the survivor's stays.
+    MergedTable("private_manager", ()),
     # The survivor's own stays; the other's takes the place only if there is none.
     MergedTable("private_manager", ()),
 )

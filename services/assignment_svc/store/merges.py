@@ -173,7 +173,7 @@ async def divide_ownership(tx: AsyncConnection, merging: Merging, day: date | No
     await tx.execute(text(_PUT_BACK), {**vars(merging), "since": since})
     for statement in (_ROOTS_BACK, _UNROOT):
         await tx.execute(text(statement), vars(merging))
-    await tx.execute(text(f"DELETE FROM merge_rows r WHERE {_OF_MERGE}"), vars(merging))
+    await tx.execute(text(f"DELETE FROM merge_rows r WHERE {_OF_MERGE} AND label <> 'undone'"), vars(merging))
     await tx.execute(text(f"DELETE FROM merge_notice r WHERE {_OF_MERGE}"), vars(merging))
 
 

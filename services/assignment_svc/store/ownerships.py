@@ -17,10 +17,11 @@ _LAST_TIME = datetime.max.replace(tzinfo=UTC)
 
 # One statement for both: two would see two states, and a customer for a moment two primaries.
 _WHOLE = """
-SELECT a.customer_id, a.rev, a.gone, a.state, a.business_date, a.update_time, o.branch_id, o.side, o.rule,
+SELECT a.customer_id, a.rev, a.gone, a.state, a.business_date, a.update_time,
+  p.staff_id AS private_manager_id, o.branch_id, o.side, o.rule,
   o.manager_id, o.named_manager_id, o.basis, o.amount_minor, o.rival_branch_id, o.rival_amount_minor,
   o.held_by_margin, o.since_date, o.from_date, o.due_date
-FROM ({roots}) a LEFT JOIN owner o USING (customer_id)
+FROM ({roots}) a LEFT JOIN owner o USING (customer_id) LEFT JOIN private_manager p USING (customer_id)
 ORDER BY {order}, o.side, o.branch_id
 """
 _READ_PAGE = text(
@@ -43,11 +44,14 @@ _OF_BRANCH = text(
 SELECT customer_id FROM owner
 WHERE branch_id = :branch_id AND customer_id > :after AND (:side = '' OR side = :side)
   AND (:manager_id = '' OR manager_id = :manager_id) AND (NOT :unassigned OR manager_id IS NULL)
-  AND (:only_manager_id = '' OR manager_id = :only_manager_id)
+  AND (:opens_all OR manager_id = ANY (CAST(:manager_ids AS text[])) OR (side = 'PRIMARY' AND EXISTS (
+    SELECT FROM private_manager p
+    WHERE p.customer_id = owner.customer_id AND p.staff_id = ANY (CAST(:private_manager_ids AS text[]))
+  )))
 ORDER BY customer_id LIMIT :limit
 """
 ).bindparams(
-    *(bindparam(name, type_=Text) for name in ("branch_id", "after", "side", "manager_id", "only_manager_id")),
+    *(bindparam(name, type_=Text) for name in ("branch_id", "after", "side", "manager_id")),
     bindparam("limit", type_=Integer),
 )
 _PERIODS = text(
@@ -65,7 +69,7 @@ ORDER BY from_date DESC, create_time DESC, branch_id DESC, period_id DESC LIMIT 
 
 @dataclass(frozen=True)
 class Ownership:
-    """A customer with all his rows, the primary first; `rev` changes with every change of them."""
+    """A customer with all his rows, the primary first, and his private manager; `rev` changes with all of it."""
 
     customer_id: str
     rev: int
@@ -74,6 +78,12 @@ class Ownership:
     business_date: date
     update_time: datetime
     owners: tuple[Owner, ...]
+    private_manager_id: str | None = None
+
+    @property
+    def etag(self) -> str:
+        """What a caller sends back to change what he saw."""
+        return f"{self.rev:x}"
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,19 @@ class Listed:
     unassigned: bool = False
 
 
+@dataclass(frozen=True)
+class Opened:
+    """Which rows of a branch a viewer sees: all, those of some managers, the primary ones of some private managers."""
+
+    all_rows: bool = False
+    manager_ids: frozenset[str] = frozenset()
+    private_manager_ids: frozenset[str] = frozenset()
+
+    @property
+    def anything(self) -> bool:
+        return self.all_rows or bool(self.manager_ids or self.private_manager_ids)
+
+
 async def read_page(conn: AsyncConnection, rev: int, key: str, limit: int) -> Sequence[tuple[int, str, Ownership]]:
     """Customers whose ownership changed after a place in the feed, each whole."""
     rows = await conn.execute(_READ_PAGE, {"rev": rev, "key": key, "limit": limit})
@@ -118,10 +141,8 @@ async def of_customers(conn: AsyncConnection, customer_ids: Sequence[str]) -> li
     return list(_whole(await conn.execute(_OF_CUSTOMERS, {"customer_ids": list(customer_ids)})))
 
 
-async def of_branch(
-    conn: AsyncConnection, listed: Listed, only_manager_id: str | None, after: str, limit: int
-) -> list[str]:
-    """The customers of a branch by id, from `after` on; only those of one manager if the viewer sees no others."""
+async def of_branch(conn: AsyncConnection, listed: Listed, opened: Opened, after: str, limit: int) -> list[str]:
+    """The customers of a branch by id, from `after` on, whose row the viewer sees."""
     rows = await conn.execute(
         _OF_BRANCH,
         {
@@ -129,7 +150,9 @@ async def of_branch(
             "side": listed.side or "",
             "manager_id": listed.manager_id or "",
             "unassigned": listed.unassigned,
-            "only_manager_id": only_manager_id or "",
+            "opens_all": opened.all_rows,
+            "manager_ids": sorted(opened.manager_ids),
+            "private_manager_ids": sorted(opened.private_manager_ids),
             "after": after,
             "limit": limit,
         },
@@ -165,6 +188,7 @@ def _whole(rows: Iterable[Row[Any]]) -> Iterable[Ownership]:
             business_date=root.business_date,
             update_time=root.update_time,
             owners=tuple(_owner(row) for row in of_one if row.branch_id is not None),
+            private_manager_id=root.private_manager_id,
         )
 
 

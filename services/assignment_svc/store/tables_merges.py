@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, DateTime, Table, Text, text
 
-from chassis.sql.merging import merge_tables
+from chassis.sql.merge_tables import merge_tables
 from services.assignment_svc.store.tables import metadata
 
 merged_customers, merge_rows = merge_tables(metadata)

@@ -2,8 +2,8 @@
 
 The primary side sees every row; of other branches no loan or card number. A secondary side sees the rows that are its
 own, without what others have, and which branch is primary. Who sees existence only is told the name and nothing else.
-The state is for the primary side: a legal freeze is told to nobody who need not know. So is when, and that, the whole
-changed: it would tell of a freeze, and of what happens at other branches.
+The private manager and the state are for the primary side: a legal freeze is told to nobody who need not know. So is
+when, and that, the whole changed: it would tell of a freeze, and of what happens at other branches.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from chassis.sql.audit import AuditEntry, audit_reads
 from policy.visibility import Grant, Level, OwnerRow, Scope, Viewer, scope_of
 from services.assignment_svc.domain.ownership import Evidence, Owner, Side, State
 from services.assignment_svc.store import org, ownerships
-from services.assignment_svc.store.ownerships import Listed, Ownership, Period, Place
+from services.assignment_svc.store.ownerships import Listed, Opened, Ownership, Period, Place
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class View:
     business_date: date | None
     update_time: datetime | None
     rev: int | None
+    private_manager_id: str | None = None
 
 
 async def scope_of_caller(conn: AsyncConnection, caller: Caller) -> Scope:
@@ -73,10 +74,10 @@ async def list_ownerships(
     A customer is listed by a row of the branch that opens him to the caller by more than his existence.
     """
     scope = await scope_of_caller(conn, reader.caller)
-    opens, only_manager_id = _rows_of(scope, listed.branch_id)
-    if not opens:
+    opened = _rows_of(scope, listed.branch_id)
+    if not opened.anything:
         return [], None
-    ids = await ownerships.of_branch(conn, listed, only_manager_id, after, size + 1)
+    ids = await ownerships.of_branch(conn, listed, opened, after, size + 1)
     page = ids[:size]
     seen = [view_of(one, scope) for one in await ownerships.of_customers(conn, page)]
     views = [view for view in seen if view is not None]
@@ -104,6 +105,11 @@ async def list_periods(
     return page, page[-1] if len(periods) > size else None
 
 
+def level_of(ownership: Ownership, scope: Scope) -> Level:
+    """What a viewer with this scope is to the customer."""
+    return scope.level(_policy_rows(ownership))
+
+
 def view_of(ownership: Ownership, scope: Scope) -> View | None:
     """What a scope shows of a customer; None if he does not exist for it."""
     rows = _policy_rows(ownership)
@@ -124,11 +130,18 @@ def view_of(ownership: Ownership, scope: Scope) -> View | None:
         business_date=ownership.business_date if whole else None,
         update_time=ownership.update_time if whole else None,
         rev=ownership.rev if whole else None,
+        private_manager_id=ownership.private_manager_id if whole else None,
     )
 
 
 def _policy_rows(ownership: Ownership) -> list[OwnerRow]:
-    return [OwnerRow(owner.branch_id, owner.side.value, owner.manager_id) for owner in ownership.owners]
+    private_manager_id = ownership.private_manager_id
+    return [
+        OwnerRow(
+            row.branch_id, row.side.value, row.manager_id, private_manager_id if row.side is Side.PRIMARY else None
+        )
+        for row in ownership.owners
+    ]
 
 
 def _shown(owner: Owner, level: Level, own: Sequence[str]) -> Owner:
@@ -141,14 +154,16 @@ def _shown(owner: Owner, level: Level, own: Sequence[str]) -> Owner:
     return replace(owner, evidence=evidence)
 
 
-def _rows_of(scope: Scope, branch_id: str) -> tuple[bool, str | None]:
-    """Whether the scope opens rows of a branch, and whose only, if not all."""
+def _rows_of(scope: Scope, branch_id: str) -> Opened:
+    """Which rows of a branch the scope opens by more than his existence."""
     if scope.everyone:
-        return True, None
+        return Opened(all_rows=True)
     opening = [grant for grant in scope.grants if _reaches(grant, branch_id)]
-    if any(grant.manager_id is None for grant in opening):
-        return True, None
-    return bool(opening), opening[0].manager_id if opening else None
+    return Opened(
+        all_rows=any(grant.manager_id is None and grant.private_manager_id is None for grant in opening),
+        manager_ids=frozenset(grant.manager_id for grant in opening if grant.manager_id is not None),
+        private_manager_ids=frozenset(g.private_manager_id for g in opening if g.private_manager_id is not None),
+    )
 
 
 def _reaches(grant: Grant, branch_id: str) -> bool:

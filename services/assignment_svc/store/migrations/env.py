@@ -1,6 +1,6 @@
 """Alembic's entry: the chassis runs it."""
 
 from chassis.sql.migrations import run_env
-from services.assignment_svc.store.tables_merges import metadata
+from services.assignment_svc.store.tables_private_managers import metadata
 
 run_env(metadata)
