@@ -15,7 +15,7 @@ from services.customer_svc.domain.conditions import (
 )
 from services.customer_svc.domain.figures import COUNTED
 from services.customer_svc.store.columns import KEY, figure, stored_figure
-from services.customer_svc.store.scope import found, texts
+from services.customer_svc.store.scope import looked_up, texts
 from services.customer_svc.store.seen import Seen, between
 from services.customer_svc.store.tables import holdings, loans
 from services.customer_svc.store.tables_search import customer_search
@@ -74,7 +74,7 @@ def _some_loan(match: LoanMatch, seen: Seen, *, whole_bank: bool) -> ColumnEleme
         parts.append(c.grade_date.between(seen.day - timedelta(days=match.grade_changed_within_days), seen.day))
     if not whole_bank:
         parts.append(c.branch_id == seen.own_branch_id)
-    return found(loans, *parts)
+    return looked_up(loans, *parts)
 
 
 def _holdings(condition: HoldingCondition, seen: Seen) -> Iterator[ColumnElement[bool]]:
@@ -112,4 +112,4 @@ def _held(products: tuple[str, ...], condition: HoldingCondition, seen: Seen) ->
     ]
     if not condition.whole_bank:
         parts.append(c.branch_id == seen.own_branch_id)
-    return found(holdings, *parts)
+    return looked_up(holdings, *parts)

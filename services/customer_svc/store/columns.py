@@ -3,9 +3,10 @@
 A statement reads `customer_search`, which has one row for each customer, and others only if something mentions them.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Numeric, and_, case, cast, func
+from sqlalchemy import ColumnClause, ColumnElement, FromClause, Numeric, and_, case, cast, func
 from sqlalchemy.sql.visitors import iterate
 
 from services.customer_svc.domain.figures import COMPUTED, VALUES, Difference, Share
@@ -55,18 +56,32 @@ def _share(share: Share, *, whole_bank: bool) -> ColumnElement[Any]:
     return case((total > 0, part * 100 / total))
 
 
-def joined(source: FromClause, own_branch_id: ColumnElement[str] | None, *named: ColumnElement[Any]) -> FromClause:
+def joined(
+    source: FromClause, key: ColumnElement[str], own_branch_id: ColumnElement[str] | None, named: Sequence[Any]
+) -> FromClause:
     """Adds to `source` the tables that something named reads, each with at most one row for a customer."""
-    tables = {id(table) for element in named for table in _tables(element)}
-    if id(customers) in tables:
-        source = source.join(customers, customers.c.customer_id == KEY)
-    if id(OWN_FIGURES) in tables and own_branch_id is not None:
-        same = and_(OWN_FIGURES.c.customer_id == KEY, OWN_FIGURES.c.branch_id == own_branch_id)
+    tables = tables_of(named)
+    if customers in tables:
+        source = source.join(customers, customers.c.customer_id == key)
+    if OWN_FIGURES in tables and own_branch_id is not None:
+        same = and_(OWN_FIGURES.c.customer_id == key, OWN_FIGURES.c.branch_id == own_branch_id)
         source = source.outerjoin(OWN_FIGURES, same)
-    if id(ROOMS) in tables:
-        source = source.outerjoin(ROOMS, ROOMS.c.customer_id == KEY)
+    if ROOMS in tables:
+        source = source.outerjoin(ROOMS, ROOMS.c.customer_id == key)
     return source
 
 
-def _tables(element: ColumnElement[Any]) -> list[object]:
-    return [table for part in iterate(element) if (table := getattr(part, "table", None)) is not None]
+def tables_of(named: Sequence[ColumnElement[Any]]) -> frozenset[FromClause]:
+    """The tables that something reads, also deep inside."""
+    columns = [column for element in named for column in _columns_in(element)]
+    return frozenset(column.table for column in columns if column.table is not None)
+
+
+def searched_columns(named: Sequence[ColumnElement[Any]]) -> list[ColumnClause[Any]]:
+    """The columns of `customer_search` that something reads, each once."""
+    found = [column for element in named for column in _columns_in(element) if column.table is customer_search]
+    return list(dict.fromkeys(found))
+
+
+def _columns_in(element: ColumnElement[Any]) -> list[ColumnClause[Any]]:
+    return [part for part in iterate(element) if isinstance(part, ColumnClause)]

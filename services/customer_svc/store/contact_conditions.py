@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, any_, func, select, true
 from services.customer_svc.domain.conditions import ContactCondition, ContactCount
 from services.customer_svc.domain.contact_room import keys_of
 from services.customer_svc.store.columns import KEY
-from services.customer_svc.store.scope import found, texts
+from services.customer_svc.store.scope import looked_up, texts
 from services.customer_svc.store.seen import between
 from services.customer_svc.store.tables import contact_instants, contact_rooms
 
@@ -20,7 +20,7 @@ def contacts_hold(condition: ContactCondition) -> ColumnElement[bool]:
     room = contact_rooms.alias("contact_room")
     wanted = list(_room_parts(room, condition, condition.now))
     if wanted:
-        parts.append(found(room, room.c.customer_id == KEY, *wanted))
+        parts.append(looked_up(room, room.c.customer_id == KEY, *wanted))
     return and_(true(), *parts)
 
 
@@ -36,9 +36,9 @@ def _counted(count: ContactCount, now: datetime) -> ColumnElement[bool]:
     if count.channels:
         parts.append(row.c.channel == any_(texts(count.channels)))
     if (count.low, count.high) == (1, None):
-        return found(row, *parts)
+        return looked_up(row, *parts)
     if (count.low or 0, count.high) == (0, 0):
-        return ~found(row, *parts)
+        return ~looked_up(row, *parts)
     number = select(func.count()).select_from(row).where(*parts).correlate_except(row).scalar_subquery()
     return and_(true(), *between(number, count.low, count.high))
 

@@ -4,7 +4,7 @@ from sqlalchemy import ColumnElement, and_, any_, true
 
 from services.customer_svc.domain.conditions import GroupCondition, TagCondition
 from services.customer_svc.store.columns import KEY
-from services.customer_svc.store.scope import found, texts
+from services.customer_svc.store.scope import looked_up, texts
 from services.customer_svc.store.tables_groups import customer_groups, group_members
 from services.customer_svc.store.tables_search import customer_search
 
@@ -35,4 +35,4 @@ def groups_hold(condition: GroupCondition) -> ColumnElement[bool]:
 def _is_in(group_ids: tuple[str, ...]) -> ColumnElement[bool]:
     member, group = group_members.alias("member"), customer_groups.alias("in_group")
     live = and_(group.c.group_id == member.c.group_id, group.c.live_generation == member.c.generation)
-    return found(member.join(group, live), member.c.customer_id == KEY, member.c.group_id == any_(texts(group_ids)))
+    return looked_up(member.join(group, live), member.c.customer_id == KEY, member.c.group_id == any_(texts(group_ids)))

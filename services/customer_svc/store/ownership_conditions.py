@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, or_, true
 from services.customer_svc.domain.conditions import OwnershipCondition
 from services.customer_svc.domain.viewing import Level, Scope
 from services.customer_svc.store.columns import KEY
-from services.customer_svc.store.scope import PRIMARY, found, one_of, opened, seen_at
+from services.customer_svc.store.scope import PRIMARY, looked_up, one_of, opened, seen_at
 from services.customer_svc.store.seen import between
 from services.customer_svc.store.tables import contact_rooms, owners
 from services.customer_svc.store.tables_search import customer_search
@@ -20,7 +20,7 @@ def ownership_holds(condition: OwnershipCondition, scope: Scope) -> ColumnElemen
         assert condition.now is not None, "who asks for days until now says when that is"
         since = condition.now - timedelta(days=condition.days_without_contact_min)
         room = contact_rooms.alias("contacted")
-        parts.append(~found(room, room.c.customer_id == KEY, room.c.last_contact_time > since))
+        parts.append(~looked_up(room, room.c.customer_id == KEY, room.c.last_contact_time > since))
     return and_(true(), *parts)
 
 
@@ -56,7 +56,7 @@ def _some_row(condition: OwnershipCondition, scope: Scope) -> ColumnElement[bool
     if condition.unassigned:
         parts.append(row.c.manager_id.is_(None))
     parts += between(row.c.since_date, condition.since_date_min, condition.since_date_max)
-    return found(row, *parts)
+    return looked_up(row, *parts)
 
 
 def _seen(row: FromClause, condition: OwnershipCondition, scope: Scope) -> ColumnElement[bool]:

@@ -21,6 +21,8 @@ FEW_BRANCHES = 20
 """So many branches are looked up in `owners`; of more, each customer is asked for his."""
 
 _row = customer_search.c
+# One alias for all that speaks of the viewer's row in a statement, such as a facet by its branch.
+_OWN_ROW = owners.alias("own")
 # Hardly anybody has more secondary branches: these are compared one by one, which is ten times as fast.
 _COMPARED = 3
 
@@ -44,7 +46,7 @@ def visible(scope: Scope, least: Level) -> Visible:
     branch_id = single_branch_id(scope)
     if branch_id is not None:
         # At most one row per customer: a join lets the planner start at the branch.
-        own = owners.alias("own")
+        own = _OWN_ROW
         source = customer_search.join(own, and_(own.c.customer_id == KEY, opened(own, scope, least)))
         return Visible(source, true(), own.c.branch_id)
     return Visible(customer_search, seen_at(scope, least), _own_branch_id(scope))
@@ -82,6 +84,15 @@ def found(rows: FromClause, *holds: ColumnElement[bool]) -> ColumnElement[bool]:
     return select(1).where(*holds).correlate_except(rows).exists()
 
 
+def looked_up(rows: FromClause, *holds: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Says the same, asked of each customer of whom all else holds, and never as a join.
+
+    Of ten conditions that hang together the planner expects one customer where there are thousands. Joins in an order
+    that suits one took 60 s instead of 0.2.
+    """
+    return found(rows, *holds).is_(true())
+
+
 def opened(row: FromClause, scope: Scope, least: Level) -> ColumnElement[bool]:
     """Says of a row of `owners` whether it opens its customer to the viewer at least at a level."""
     grants = _needed(scope, least)
@@ -99,6 +110,15 @@ def single_branch_id(scope: Scope) -> str | None:
             return None
         named |= grant.branch_ids
     return next(iter(named)) if len(named) == 1 else None
+
+
+def primary_branch_ids(scope: Scope) -> frozenset[str] | None:
+    """The branches whose primary rows open customers, if it is these many branches and nothing else that does."""
+    grants = _needed(scope, Level.PRIMARY)
+    if not _sees_many(scope) or any(grant.manager_id or grant.private_manager_id for grant in grants):
+        return None
+    named = [grant.branch_ids for grant in grants]
+    return None if None in named else frozenset[str]().union(*(ids for ids in named if ids))
 
 
 def texts(values: Iterable[str]) -> BindParameter[Sequence[str]]:

@@ -1,23 +1,21 @@
 """Which customers fulfil a query, page by page or as a number, within what the viewer sees."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, select, text, true, tuple_
+from sqlalchemy import ColumnElement, Select, func, literal, text, true, tuple_
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.errors import Kind, Refused
 from chassis.sql.engine import sqlstate
-from services.customer_svc.domain.conditions import Condition
-from services.customer_svc.domain.query import ORDERS, Asked, Order, OrderField, OrderValue, Position
-from services.customer_svc.domain.viewing import Level
-from services.customer_svc.store import conditions
-from services.customer_svc.store.columns import KEY, ROOMS, customer_column, joined, stored_figure
+from services.customer_svc.domain.query import ORDERS, Asked, Order, OrderField, Position
+from services.customer_svc.domain.viewing import Level, Scope
+from services.customer_svc.store.columns import KEY, ROOMS, customer_column, searched_columns, stored_figure
 from services.customer_svc.store.explain import planned_rows
-from services.customer_svc.store.scope import seen_at, single_branch_id, visible
-from services.customer_svc.store.seen import Seen
+from services.customer_svc.store.scope import one_of, primary_branch_ids, seen_at, single_branch_id
+from services.customer_svc.store.stages import Wanted, plain, staged
 from services.customer_svc.store.tables import customers
 from services.customer_svc.store.tables_search import customer_search
 
@@ -27,6 +25,23 @@ _PLAN = text(
     f" set_config('statement_timeout', '{SECONDS_MAX}s', true)"
 )
 _CANCELED = "57014"
+# Each by one step along the index: DISTINCT would read all of it.
+_PRIMARY_BRANCHES = text(
+    "WITH RECURSIVE each AS (SELECT min(primary_branch_id) AS id FROM customer_search UNION ALL"
+    " SELECT (SELECT min(primary_branch_id) FROM customer_search WHERE primary_branch_id > each.id) FROM each"
+    " WHERE each.id IS NOT NULL) SELECT id FROM each WHERE id IS NOT NULL"
+)
+# These have an index. Of so many, wherever they stand, a page of a hundred is found within a few percent of it.
+_INDEXED = frozenset(
+    {
+        OrderField.CUSTOMER,
+        OrderField.DISPLAY_NAME,
+        OrderField.CUSTOMER_SINCE,
+        OrderField.TOTAL_DEPOSIT_AVERAGE,
+        OrderField.TOTAL_AUM,
+    }
+)
+_MANY = 5_000
 
 
 async def plan_for_these_values(tx: AsyncConnection) -> None:
@@ -38,53 +53,45 @@ async def plan_for_these_values(tx: AsyncConnection) -> None:
 
 
 async def find(conn: AsyncConnection, asked: Asked, after: Position | None, limit: int) -> list[Position]:
-    """The positions of the next customers after `after`, at most `limit`.
+    """The positions of the next customers after `after`, at most `limit`; those who lack the value come last.
 
-    Those who have the value come first, read along its index; only when they run out, those who lack it.
+    Where many are expected they are read along the order's index, and only when they run out those who lack it. Else
+    all are looked at, and sorted.
     """
-    order = asked.query.order
-    column = _order_column(asked)
-    base = _matching(asked, asked.query.conditions, asked.reach.least, column)
-    found: list[Position] = []
     async with limited():
-        if after is None or after.value is not None:
-            found = await _segment(conn, _known(base, column, order, after), limit)
-        if len(found) < limit and order.field is not OrderField.CUSTOMER:
-            behind = after if after is not None and after.value is None else None
-            found += await _segment(conn, _unknown(base, column, order, behind), limit - len(found))
-    return found
+        if await _follows_index(conn, asked):
+            return await _along_index(conn, asked, after, limit)
+        return await _segment(conn, _sorted(asked, after), limit)
 
 
 async def count(conn: AsyncConnection, asked: Asked) -> int:
     """How many customers fulfil the query; its order is not looked at."""
-    async with limited():
-        return (await conn.execute(_counted(asked))).scalar_one()
+    return await _count(conn, staged(asked, _wanted(asked)).statement)
 
 
 async def estimate(conn: AsyncConnection, asked: Asked) -> int:
     """About how many customers fulfil the query, as the planner guesses it: in milliseconds, and never exactly."""
-    return await planned_rows(conn, _matching(asked, asked.query.conditions, asked.reach.least))
+    return await planned_rows(conn, plain(asked, _wanted(asked)).statement)
 
 
 async def count_left_out(conn: AsyncConnection, asked: Asked) -> int:
     """How many customers the confinement to the primary side leaves out, before what confines is looked at."""
     if not asked.reach.confined:
         return 0
-    statement = _matching(asked, asked.reach.open_conditions, asked.reach.open_least)
-    statement = statement.where(seen_at(asked.scope, Level.PRIMARY).is_not(true())).with_only_columns(func.count())
-    async with limited():
-        return (await conn.execute(statement)).scalar_one()
+    others = await _not_primary(conn, asked.scope)
+    opened = Wanted(asked.reach.open_conditions, asked.reach.open_least, (others,))
+    return await _count(conn, staged(asked, opened).statement)
 
 
 def matching(asked: Asked) -> Select[str]:
     """The ids of the customers who fulfil the query, in no order; `customers` is among what it selects from."""
-    return _matching(asked, asked.query.conditions, asked.reach.least, customers.c.customer_id)
+    return plain(asked, _wanted(asked), [customers.c.customer_id]).statement
 
 
 def columns_of(asked: Asked, *columns: ColumnElement[Any]) -> Select[Any]:
     """Columns of the customers who fulfil the query, in no order."""
-    statement = _matching(asked, asked.query.conditions, asked.reach.least, *columns)
-    return statement.with_only_columns(*columns)
+    found = staged(asked, _wanted(asked), columns)
+    return found.statement.with_only_columns(*found.named)
 
 
 @asynccontextmanager
@@ -102,32 +109,81 @@ async def limited() -> AsyncGenerator[None]:
         raise Refused(Kind.EXHAUSTED, "QUERY_TOO_COSTLY", message, {"seconds": str(SECONDS_MAX)}) from error
 
 
-def _counted(asked: Asked) -> Select[int]:
-    return _matching(asked, asked.query.conditions, asked.reach.least).with_only_columns(func.count())
+def _wanted(asked: Asked) -> Wanted:
+    return Wanted(asked.query.conditions, asked.reach.least)
 
 
-def _matching(asked: Asked, wanted: Sequence[Condition], least: Level, *named: ColumnElement[Any]) -> Select[str]:
-    """The ids of customers; `named` is what else the statement will ask for of them."""
-    seen = visible(asked.scope, least)
-    from_there = Seen(asked.scope, asked.day, seen.own_branch_id)
-    fulfilled = [conditions.holds(condition, from_there) for condition in wanted]
-    source = joined(seen.source, seen.own_branch_id, *fulfilled, *named)
-    return select(KEY).select_from(source).where(~customer_search.c.gone, seen.holds, *fulfilled)
+async def _count(conn: AsyncConnection, statement: Select[Any]) -> int:
+    async with limited():
+        return (await conn.execute(statement.with_only_columns(func.count(), maintain_column_froms=True))).scalar_one()
 
 
-def _order_column(asked: Asked) -> ColumnElement[OrderValue]:
-    """What is ordered by. Within one branch not as a bare column: its customers are read and sorted.
+async def _not_primary(conn: AsyncConnection, scope: Scope) -> ColumnElement[bool]:
+    """Says of a customer that the viewer is not on his primary side.
 
-    Along the column's index one would walk past the whole bank's customers to find some of the branch.
+    For who sees by branches alone, by the branches that he does not see: to the head of the whole bank there are none,
+    and the index says so at once.
     """
+    branch_ids = primary_branch_ids(scope)
+    if branch_ids is None:
+        return seen_at(scope, Level.PRIMARY).is_not(true())
+    all_ids = frozenset((await conn.execute(_PRIMARY_BRANCHES)).scalars())
+    column = customer_search.c.primary_branch_id
+    unseen = all_ids - branch_ids
+    return column.is_(None) | one_of(column, unseen) if unseen else column.is_(None)
+
+
+async def _follows_index(conn: AsyncConnection, asked: Asked) -> bool:
+    """Says whether so many are expected that a page is full after few steps along the index of the order."""
     field = asked.query.order.field
-    column = _stored_order(field)
-    if single_branch_id(asked.scope) is None or field is OrderField.CUSTOMER:
-        return column
-    return func.greatest(column, type_=column.type)
+    if field is OrderField.CUSTOMER and not asked.query.conditions:
+        return True
+    if field not in _INDEXED or single_branch_id(asked.scope) is not None:
+        return False
+    return await estimate(conn, asked) >= _MANY
 
 
-def _stored_order(field: OrderField) -> ColumnElement[Any]:
+async def _along_index(conn: AsyncConnection, asked: Asked, after: Position | None, limit: int) -> list[Position]:
+    order, column = asked.query.order, _order_column(asked.query.order.field)
+    base = plain(asked, _wanted(asked), [column]).statement.with_only_columns(column, KEY)
+    found: list[Position] = []
+    if after is None or after.value is not None:
+        known = base.where(column.is_not(None))
+        if after is not None:
+            known = known.where(_behind(tuple_(column, KEY), _place(after, column), order))
+        found = await _segment(conn, known.order_by(*_ends(order, column, KEY)), limit)
+    if len(found) < limit and order.field is not OrderField.CUSTOMER:
+        unknown = base.where(column.is_(None))
+        if after is not None and after.value is None:
+            unknown = unknown.where(_behind(KEY, literal(after.customer_id), order))
+        found += await _segment(conn, unknown.order_by(*_ends(order, KEY)), limit - len(found))
+    return found
+
+
+def _sorted(asked: Asked, after: Position | None) -> Select[Any, str]:
+    order, column = asked.query.order, _order_column(asked.query.order.field)
+    here = searched_columns([column]) == [column]
+    first = [column.is_(None), *_ends(order, column, KEY)] if here else []
+    found = staged(asked, _wanted(asked), [column], first)
+    value, key = found.named[0], found.key
+    statement = found.statement.with_only_columns(value, key)
+    if after is not None:
+        behind = value.is_(None) & _behind(key, literal(after.customer_id), order)
+        if after.value is not None:
+            behind = value.is_(None) | _behind(tuple_(value, key), _place(after, value), order)
+        statement = statement.where(behind)
+    return statement.order_by(value.is_(None), *_ends(order, value, key))
+
+
+def _place(after: Position, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return tuple_(literal(after.value, column.type), literal(after.customer_id))
+
+
+def _behind(here: ColumnElement[Any], there: ColumnElement[Any], order: Order) -> ColumnElement[bool]:
+    return here < there if order.descending else here > there
+
+
+def _order_column(field: OrderField) -> ColumnElement[Any]:
     source = ORDERS[field]
     if source.seen in {"own", "total"}:
         return stored_figure(source.column, whole_bank=not source.is_own)
@@ -136,32 +192,10 @@ def _stored_order(field: OrderField) -> ColumnElement[Any]:
     return customer_column(source.column)
 
 
-def _known(
-    base: Select[str], column: ColumnElement[OrderValue], order: Order, after: Position | None
-) -> Select[OrderValue, str]:
-    statement = base.with_only_columns(column, KEY).where(column.is_not(None))
-    if after is not None:
-        here, there = tuple_(column, KEY), tuple_(literal(after.value, column.type), literal(after.customer_id))
-        statement = statement.where(here < there if order.descending else here > there)
-    return _directed(statement, order, column, KEY)
+def _ends(order: Order, *columns: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    return [column.desc() if order.descending else column.asc() for column in columns]
 
 
-def _unknown(
-    base: Select[str], column: ColumnElement[OrderValue], order: Order, after: Position | None
-) -> Select[OrderValue, str]:
-    statement = base.with_only_columns(column, KEY).where(column.is_(None))
-    if after is not None:
-        there = literal(after.customer_id)
-        statement = statement.where(there > KEY if order.descending else there < KEY)
-    return _directed(statement, order, KEY)
-
-
-def _directed(
-    statement: Select[OrderValue, str], order: Order, *columns: ColumnElement[Any]
-) -> Select[OrderValue, str]:
-    return statement.order_by(*(column.desc() if order.descending else column.asc() for column in columns))
-
-
-async def _segment(conn: AsyncConnection, statement: Select[OrderValue, str], limit: int) -> list[Position]:
+async def _segment(conn: AsyncConnection, statement: Select[Any, str], limit: int) -> list[Position]:
     rows = await conn.execute(statement.limit(limit))
     return [Position(value, customer_id) for value, customer_id in rows]

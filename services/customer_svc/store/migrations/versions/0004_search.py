@@ -99,6 +99,8 @@ CREATE INDEX customer_search_average ON customer_search (total_deposit_average_m
 
 CREATE INDEX customer_search_aum ON customer_search (total_aum_minor, customer_id);
 
+CREATE INDEX customer_search_primary ON customer_search (primary_branch_id);
+
 CREATE INDEX figures_deposit_average ON customer_branch_figures (deposit_average_minor, customer_id, branch_id);
 
 CREATE FUNCTION await_owners() RETURNS trigger LANGUAGE plpgsql AS $$
