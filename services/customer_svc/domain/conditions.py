@@ -11,6 +11,7 @@ from typing import Literal
 
 from policy.visibility import Level, Side
 from services.customer_svc.domain.calendar import months_before
+from services.customer_svc.domain.contact_room import ContactPolicy
 
 FigureKind = Literal["deposit", "loan", "card", "behaviour"]
 DEFAULT_MESSAGE_CLASS = "MARKETING"
@@ -237,6 +238,8 @@ class ContactCondition:
     rooms: tuple[RoomLeft, ...] = ()
     now: datetime | None = None
     """When the query is asked; filled in when it is."""
+    policy: ContactPolicy | None = None
+    """The policy in force then, for `rooms`; filled in with it, None while none was told."""
 
 
 @dataclass(frozen=True)

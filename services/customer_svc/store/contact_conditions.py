@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, FromClause, and_, any_, func, select, true
 
 from services.customer_svc.domain.conditions import ContactCondition, ContactCount
-from services.customer_svc.domain.contact_room import keys_of
+from services.customer_svc.domain.contact_room import ContactPolicy, keys_of
 from services.customer_svc.store.columns import KEY
+from services.customer_svc.store.contact_room_conditions import room_holds
 from services.customer_svc.store.scope import looked_up, texts
 from services.customer_svc.store.seen import between
 from services.customer_svc.store.tables import contact_instants, contact_rooms
@@ -21,6 +22,8 @@ def contacts_hold(condition: ContactCondition) -> ColumnElement[bool]:
     wanted = list(_room_parts(room, condition, condition.now))
     if wanted:
         parts.append(looked_up(room, room.c.customer_id == KEY, *wanted))
+    policy = condition.policy or ContactPolicy(version=0, start_time=None)
+    parts += [room_holds(wanted, wanted.at or condition.now, policy).is_(true()) for wanted in condition.rooms]
     return and_(true(), *parts)
 
 

@@ -15,11 +15,12 @@ from services.customer_svc.domain.conditions import (
     Single,
     TagCondition,
 )
+from services.customer_svc.domain.contact_room import ContactPolicy
 from services.customer_svc.domain.faults import faults, size_fault
 from services.customer_svc.domain.query import Asked, Facet, Fault, Query, single_paths, with_singles
 from services.customer_svc.domain.reach import forbidden, reach_of
 from services.customer_svc.domain.viewing import CountScope, Level, Scope, Viewer
-from services.customer_svc.store import asking, org
+from services.customer_svc.store import asking, contact_rooms, org
 from services.customer_svc.usecases.refer_to_groups import least_of_groups
 
 
@@ -96,6 +97,7 @@ class _Known:
     """By branch, it with all branches below it."""
     least: Mapping[GroupCondition, Level]
     now: datetime
+    policy: ContactPolicy | None
 
     def complete(self, condition: Single) -> Single:
         match condition:
@@ -108,7 +110,7 @@ class _Known:
             case GroupCondition():
                 return replace(condition, least=self.least[condition])
             case ContactCondition():
-                return replace(condition, now=self.now)
+                return replace(condition, now=self.now, policy=self.policy)
             case _:
                 return condition
 
@@ -126,4 +128,9 @@ async def _completed(
                 least[condition] = await least_of_groups(conn, viewer, {*condition.any_of, *condition.none_of})
             case _:
                 continue
-    return with_singles(conditions, _Known(below, least, now).complete)
+    policy = await contact_rooms.read_policy(conn) if _asks_for_room(conditions) else None
+    return with_singles(conditions, _Known(below, least, now, policy).complete)
+
+
+def _asks_for_room(conditions: Sequence[Condition]) -> bool:
+    return any(isinstance(single, ContactCondition) and single.rooms for _, single in single_paths(conditions))
