@@ -90,4 +90,5 @@ def alert_to_wire(alert: Alert, currency: str) -> alert_pb2.Alert:
         event_time=wire.time_to_wire(alert.event_time),
         create_time=wire.time_to_wire(alert.create_time),
         update_time=wire.time_to_wire(alert.update_time),
+        private_manager=names.make("staff", alert.private_manager_id),
     )

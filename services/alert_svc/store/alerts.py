@@ -16,7 +16,7 @@ from services.alert_svc.store.tables import alert_rules, alerts, owners
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert as its recipient sees it: with the branch and manager that own the customer now."""
+    """An alert as its recipient sees it: with the branch and managers that own the customer now."""
 
     alert_id: str
     key: AlertKey
@@ -30,11 +30,13 @@ class Alert:
     event_time: datetime
     create_time: datetime
     update_time: datetime
+    private_manager_id: str | None = None
 
     @property
     def owner(self) -> OwnerRow:
         """The row of ownership that it goes to."""
-        return OwnerRow(self.branch_id, "PRIMARY" if self.key.branch_id == WHOLE_BANK else "SECONDARY", self.manager_id)
+        side = "PRIMARY" if self.key.branch_id == WHOLE_BANK else "SECONDARY"
+        return OwnerRow(self.branch_id, side, self.manager_id, self.private_manager_id)
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ async def changed_page(tx: AsyncConnection, rev: int, alert_id: str, limit: int)
     An alert that goes to nobody now, since its branch no longer owns the customer, is None: it only moves the place.
     """
     rows = await tx.execute(
-        select(alerts, owners.c.branch_id.label("owner_branch_id"), owners.c.manager_id)
+        select(alerts, *_OWNER)
         .outerjoin(owners, _ROW_OF_SIDE)
         .where(text("(alerts.rev, alerts.alert_id) > (CAST(CAST(:rev AS text) AS xid8), :alert_id)"))
         .where(text("alerts.rev < pg_snapshot_xmin(pg_current_snapshot())"))
@@ -138,8 +140,9 @@ async def changed_page(tx: AsyncConnection, rev: int, alert_id: str, limit: int)
     return [(int(row.rev), row.alert_id, _alert(row) if row.owner_branch_id else None) for row in rows]
 
 
-# The row of ownership that an alert goes to: the primary side is told about the whole bank, a secondary side only about
-# its own branch (domain.md 7).
+_OWNER = (owners.c.branch_id.label("owner_branch_id"), owners.c.manager_id, owners.c.private_manager_id)
+# The row of ownership that an alert goes to: the primary side, so its manager and a key customer's private manager, is
+# told about the whole bank, a secondary side only about its own branch (domain.md 7).
 _ROW_OF_SIDE = and_(
     owners.c.customer_id == alerts.c.customer_id,
     or_(
@@ -152,7 +155,7 @@ _ROW_OF_SIDE = and_(
 def _seen_by(scope: Scope) -> Select[Any]:
     """Alerts with the row of ownership that they go to, as far as the viewer's scope opens that row."""
     return (
-        select(alerts, owners.c.branch_id.label("owner_branch_id"), owners.c.manager_id)
+        select(alerts, *_OWNER)
         .join(owners, _ROW_OF_SIDE)
         .where(true() if scope.everyone else or_(false(), *map(_opens, scope.grants)))
     )
@@ -167,6 +170,8 @@ def _opens(grant: Grant) -> ColumnElement[bool]:
         conditions.append(owners.c.branch_id.in_(sorted(grant.branch_ids)))
     if grant.manager_id is not None:
         conditions.append(owners.c.manager_id == grant.manager_id)
+    if grant.private_manager_id is not None:
+        conditions.append(owners.c.private_manager_id == grant.private_manager_id)
     return and_(*conditions)
 
 
@@ -184,6 +189,7 @@ def _alert(row: Row[Any]) -> Alert:
         event_time=row.event_time,
         create_time=row.create_time,
         update_time=row.update_time,
+        private_manager_id=row.private_manager_id,
     )
 
 

@@ -46,6 +46,7 @@ async def store_ownerships(tx: AsyncConnection, facts: Sequence[OwnershipFact], 
                 "branch_id": row.branch_id,
                 "side": row.side,
                 "manager_id": row.manager_id,
+                "private_manager_id": row.private_manager_id,
                 "generation": generation,
             }
             for fact in facts
@@ -102,10 +103,9 @@ async def subtree(tx: AsyncConnection, branch_id: str) -> frozenset[str]:
 
 async def owner_rows(tx: AsyncConnection, customer_id: str) -> list[OwnerRow]:
     """The owners of one customer; none if he is unknown or has none."""
-    rows = await tx.execute(
-        select(owners.c.branch_id, owners.c.side, owners.c.manager_id).where(owners.c.customer_id == customer_id)
-    )
-    return [OwnerRow(row.branch_id, row.side, row.manager_id) for row in rows]
+    columns = (owners.c.branch_id, owners.c.side, owners.c.manager_id, owners.c.private_manager_id)
+    rows = await tx.execute(select(*columns).where(owners.c.customer_id == customer_id))
+    return [OwnerRow(*row) for row in rows]
 
 
 async def revoked(tx: AsyncConnection, now: datetime) -> list[tuple[str, datetime]]:

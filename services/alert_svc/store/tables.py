@@ -95,6 +95,7 @@ owners = Table(
     Column("side", Text, nullable=False),
     Column("manager_id", Text),
     Column("generation", Integer, nullable=False),
+    Column("private_manager_id", Text),
 )
 branches = Table(
     "branches",

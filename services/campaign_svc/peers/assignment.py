@@ -39,7 +39,9 @@ def ownership_fact(change: ownership_service_pb2.OwnershipChange) -> OwnershipFa
     (customer_id,) = names.parse("customers/*/ownership", change.ownership.name)
     if change.gone:
         return OwnershipFact(customer_id, ())
-    return OwnershipFact(customer_id, tuple(_owner_row(owner) for owner in change.ownership.owners))
+    private_manager_id = names.parse_optional("staff", change.ownership.private_manager, "private_manager")
+    rows = tuple(_owner_row(owner, private_manager_id) for owner in change.ownership.owners)
+    return OwnershipFact(customer_id, rows)
 
 
 def org_fact(change: org_service_pb2.OrgChange) -> OrgFact:
@@ -59,9 +61,12 @@ def org_fact(change: org_service_pb2.OrgChange) -> OrgFact:
             return OrgFact()
 
 
-def _owner_row(owner: ownership_pb2.Owner) -> OwnerRow:
+def _owner_row(owner: ownership_pb2.Owner, private_manager_id: str | None) -> OwnerRow:
+    """A row; the private manager of the whole stands with the primary one."""
+    is_primary = owner.side == ownership_pb2.SIDE_PRIMARY
     return OwnerRow(
         branch_id=names.parse_one("branches", owner.branch),
-        side="PRIMARY" if owner.side == ownership_pb2.SIDE_PRIMARY else "SECONDARY",
+        side="PRIMARY" if is_primary else "SECONDARY",
         manager_id=names.parse_optional("staff", owner.manager, "manager"),
+        private_manager_id=private_manager_id if is_primary else None,
     )

@@ -126,6 +126,32 @@ async def test_each_side_lists_its_own_alerts(channel: grpc.aio.Channel, signed_
     assert (virtual.customer, virtual.manager) == ("customers/c2", "")
 
 
+async def test_a_private_manager_is_reminded_beside_the_primary_manager(
+    channel: grpc.aio.Channel, signed_in: SignedIn, database: Database
+) -> None:
+    owners = (OwnerRow("b1", "PRIMARY", "m1", "pm"), OwnerRow("b2", "SECONDARY", None))
+    async with database.begin() as tx:
+        await followed.store_ownerships(tx, [OwnershipFact("c1", owners)], 1)
+        assert await followed.owner_rows(tx, "c1") == list(owners)
+    private = signed_in.staff(Role.PRIVATE_MANAGER, staff_id="pm", branch_id="office")
+    other = signed_in.staff(Role.PRIVATE_MANAGER, staff_id="pm2", branch_id="office")
+    stub = alert_service_pb2_grpc.AlertServiceStub(channel)
+    watches = [stub.WatchAlerts(alert_service_pb2.WatchAlertsRequest(), metadata=who) for who in (private, other)]
+    for watch in watches:
+        await watch.read()
+    await ingest(channel, signed_in, [outflow(1, "a1"), outflow(2, "a2", LARGE + 1), outflow(3, "a3")])
+    (alert,) = await listed(channel, private)
+    assert (alert.manager, alert.private_manager, alert.transaction_count) == ("staff/m1", "staff/pm", 2)
+    assert await listed(channel, signed_in.staff(Role.MANAGER, staff_id="m1", branch_id="b1")) == [alert]
+    assert await stub.GetAlert(alert_service_pb2.GetAlertRequest(name=alert.name), metadata=private) == alert
+    assert await listed(channel, other) == []
+    async with asyncio.timeout(10):
+        message = await watches[0].read()
+    assert list(message.alerts) == [alert]
+    for watch in watches:
+        watch.cancel()
+
+
 async def test_an_alert_of_somebody_else_and_an_absent_one_get_the_same_no(
     channel: grpc.aio.Channel, signed_in: SignedIn
 ) -> None:

@@ -51,6 +51,19 @@ async def test_a_contact_recorded_by_an_owner_is_kept_and_listed(bank: Database,
         assert await get_contact(tx, reading(viewer), "c1", made.contact_id) == made
 
 
+async def test_a_private_manager_records_and_sees_contacts_as_the_primary_side(bank: Database) -> None:
+    private = Viewer("pm", "office", frozenset({"PRIVATE_MANAGER"}))
+    async with bank.begin() as tx:
+        with pytest.raises(Refused):
+            await list_contacts(tx, reading(private), Wanted("c1"), None, 10)
+        owners = (OwnerRow("b1", "PRIMARY", "m1", "pm"), OwnerRow("b2", "SECONDARY", None))
+        await followed.store_ownerships(tx, [OwnershipFact("c1", owners)], 1)
+        made = await record_contact(tx, private, CALL)
+        assert await list_contacts(tx, reading(private), Wanted("c1"), None, 10) == [made]
+        with pytest.raises(Refused):
+            await list_contacts(tx, reading(replace(private, staff_id="pm2")), Wanted("c1"), None, 10)
+
+
 @pytest.mark.parametrize(
     ("viewer", "customer"),
     [(STRANGER, "c1"), (TELLER, "c1"), (HEAD, "c2"), (HEAD, "nobody"), (OTHER_SYSTEM, "nobody")],
