@@ -1,6 +1,6 @@
 """`banyan keys`: the data keys that customers' contact data are sealed and hashed by."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,8 @@ from devstack import services
 from devstack.home import Home
 from devstack.supervisor import read_state
 
+# An import seals at its start and stores at its end.
+IMPORT_LENGTH_MAX = timedelta(hours=6)
 # Told by the instance of customer_svc that seals anew (services/customer_svc/jobs/reencrypt.py).
 LEFT_METRIC = "data_key_rows_left"
 
@@ -82,13 +84,13 @@ def remove(
 ) -> None:
     """Takes a key away that nothing is under any more, as the running system tells; refuses any other."""
     folder = _folder(home, data_keys)
-    found = next((one for one in _keys(folder) if (one.purpose, one.key_id) == (purpose, key)), None)
+    keys = [one for one in _keys(folder) if one.purpose == purpose]
+    found = next((one for one in keys if one.key_id == key), None)
     if found is None:
         fail(f"{folder} has no {purpose.value} key {key}")
-    left = left_in(home).get((purpose.value, key))
-    if found.writes or left != 0:
-        why = "it writes" if found.writes else "nobody told what is under it" if left is None else f"{left} customers"
-        fail(f"{purpose.value} key {key} is needed: {why}")
+    needed = _needed(found, keys, left_in(home).get((purpose.value, key)))
+    if needed:
+        fail(f"{purpose.value} key {key} is needed: {needed}")
     (folder / purpose / f"{key}.key").unlink()
     Screen(as_json).result({"removed": key})
 
@@ -116,6 +118,16 @@ def _keys(folder: Path) -> list[DataKey]:
         return list_data_keys(folder, now())
     except DataKeysUnusable as error:
         fail(str(error))
+
+
+def _needed(key: DataKey, keys: Sequence[DataKey], left: int | None) -> str:
+    """Why a key may not go; empty if it may."""
+    if key.writes:
+        return "it writes"
+    newer = min((one.create_time for one in keys if one.create_time > key.create_time), default=now())
+    if now() < newer + KEY_REST + IMPORT_LENGTH_MAX:
+        return "an import may be under way that sealed by it"
+    return "nobody told what is under it" if left is None else f"{left} customers are under it" if left else ""
 
 
 def _shown(key: DataKey, left: Mapping[tuple[str, int], int]) -> KeyShown:
