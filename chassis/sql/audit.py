@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,10 +140,26 @@ async def seal(database: Database, young_seconds: float = 0) -> bool:
     return True
 
 
-async def verify(database: Database) -> list[int]:
+@dataclass(frozen=True)
+class Verified:
+    """What came of computing the seals anew."""
+
+    seal_count: int
+    entry_count: int
+    broken: Sequence[int]
     """The seals that do not fit: a row under them was changed, added or taken away, or the chain was cut."""
+
+
+# Tells how many seals of how many were looked at; answers whether to go on.
+Progress = Callable[[int, int], Awaitable[bool]]
+
+
+async def verify(database: Database, tell: Progress | None = None) -> Verified:
+    """Computes every seal anew, in one view of the database."""
     broken: list[int] = []
+    entries = done = 0
     async with database.begin() as tx:
+        await tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         seals = (await tx.execute(_SEALS)).all()
         expected_id, expected_from, previous = 1, 0, b""
         for seal_id, from_rev, until_rev, row_count, stored in seals:
@@ -152,7 +168,10 @@ async def verify(database: Database) -> list[int]:
                 broken.append(seal_id)
             # Goes on from what is stored, so that one change does not break all that follows.
             expected_id, expected_from, previous = seal_id + 1, until_rev, stored
-    return broken
+            done, entries = done + 1, entries + count
+            if tell is not None and not await tell(done, len(seals)):
+                break
+    return Verified(done, entries, broken)
 
 
 async def _digest(tx: AsyncConnection, previous: bytes, from_rev: int, until_rev: int) -> tuple[int, bytes]:

@@ -108,6 +108,15 @@ CREATE TABLE business_day (
 """
 
 
+# A row that was written stays as it is; whoever changes one all the same breaks the chain of seals.
+_REFUSE_CHANGE = """
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$
+"""
+
+
 class Executes(Protocol):
     """What of Alembic's `op` is needed here."""
 
@@ -121,6 +130,17 @@ def create_chassis(op: Executes) -> None:
     # asyncpg takes one statement at a time.
     for statement in _TABLES.split(";\n"):
         op.execute(statement)
+
+
+def keep_audit(op: Executes) -> None:
+    """Makes the audit and its seals append-only: no row is changed or deleted; whole old partitions may be dropped."""
+    op.execute(_REFUSE_CHANGE)
+    for table in ("audit", "audit_seal"):
+        for event, each in (("UPDATE OR DELETE", "ROW"), ("TRUNCATE", "STATEMENT")):
+            name = f"{table}_keep_{each.lower()}"
+            op.execute(
+                f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH {each} EXECUTE FUNCTION refuse_change()"
+            )
 
 
 def partition_by_month(op: Executes, table: str, first_day: str, last_day: str) -> None:

@@ -4,6 +4,8 @@ import sys
 from functools import partial
 
 from banyan.customer.v1 import (
+    audit_service_pb2_grpc,
+    contact_data_service_pb2_grpc,
     customer_group_service_pb2_grpc,
     customer_service_pb2_grpc,
     export_service_pb2_grpc,
@@ -36,6 +38,8 @@ from services.customer_svc.peers.contact_rooms import CONTACT_ROOM_SERVICE
 from services.customer_svc.peers.org import ORG_SERVICE
 from services.customer_svc.peers.ownership import OWNERSHIP_SERVICE, owners_when_lagging
 from services.customer_svc.rpc.convert_groups import reader_of
+from services.customer_svc.rpc.audit_service import VERIFY, AuditServicer, Verifying
+from services.customer_svc.rpc.contact_data_service import ContactDataServicer
 from services.customer_svc.rpc.customer_group_service import BUILD, Building, CustomerGroupServicer
 from services.customer_svc.rpc.customer_service import CustomerServicer
 from services.customer_svc.rpc.export_service import Exporting, ExportServicer
@@ -54,6 +58,8 @@ CUSTOMER_GROUP_SERVICE = "banyan.customer.v1.CustomerGroupService"
 EXPORT_SERVICE = "banyan.customer.v1.ExportService"
 KEY_MARK_SERVICE = "banyan.customer.v1.KeyMarkService"
 TAG_SERVICE = "banyan.customer.v1.TagService"
+AUDIT_SERVICE = "banyan.customer.v1.AuditService"
+CONTACT_DATA_SERVICE = "banyan.customer.v1.ContactDataService"
 IMPORT_SERVICE = "banyan.customer.v1.ImportService"
 OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
 NEEDS = (OWNERSHIP_SERVICE, ORG_SERVICE, CONTACT_ROOM_SERVICE)
@@ -72,6 +78,7 @@ async def main(settings: Settings) -> None:
         {
             BUILD: Building(database, settings.currency),
             EXPORT: Exporting(database, data_keys, settings.currency),
+            VERIFY: Verifying(database),
         },
     )
     net = await mesh(settings, APPLICATION, NEEDS, Signer(keys, APPLICATION))
@@ -97,9 +104,19 @@ async def main(settings: Settings) -> None:
         Served(
             EXPORT_SERVICE,
             export_service_pb2_grpc.add_ExportServiceServicer_to_server,
-            ExportServicer(database, operations, paging.secret(settings.keys), settings.currency),
+            ExportServicer(database, operations, paging.secret(settings.keys), settings.currency, data_keys),
         ),
         *_tag_services(database, wakeups, paging.secret(settings.keys)),
+        Served(
+            CONTACT_DATA_SERVICE,
+            contact_data_service_pb2_grpc.add_ContactDataServiceServicer_to_server,
+            ContactDataServicer(database, data_keys),
+        ),
+        Served(
+            AUDIT_SERVICE,
+            audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
+            AuditServicer(database, operations, paging.secret(settings.keys)),
+        ),
         Served(IMPORT_SERVICE, import_service_pb2_grpc.add_ImportServiceServicer_to_server, imports),
         Served(
             OPERATION_SERVICE,

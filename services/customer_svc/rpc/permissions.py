@@ -49,6 +49,11 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.customer.v1.ExportService/ListExports": _EXPORTING,
         "/banyan.customer.v1.ExportService/DownloadExport": _EXPORTING,
         "/banyan.customer.v1.ExportService/DeleteExport": _EXPORTING,
+        "/banyan.customer.v1.ContactDataService/UnmaskContactData": frozenset(
+            {Role.BRANCH_HEAD, Role.MANAGER, Role.PRIVATE_MANAGER}
+        ),
+        "/banyan.customer.v1.AuditService/ListAuditEntries": frozenset({Role.AUDITOR}),
+        "/banyan.customer.v1.AuditService/VerifyAudit": frozenset({Role.AUDITOR}),
         "/banyan.customer.v1.ImportService/ImportRows": _SERVICES,
         "/banyan.customer.v1.TagService/GetTag": ANY_ROLE,
         "/banyan.customer.v1.TagService/ListTags": ANY_ROLE,

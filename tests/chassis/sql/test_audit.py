@@ -57,7 +57,7 @@ async def test_untouched_rows_verify(database):
             await audit(tx, [ENTRY] * (n + 1))
         assert await seal(database)
     assert not await seal(database)  # nothing new
-    assert await verify(database) == []
+    assert list((await verify(database)).broken) == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ async def test_a_change_of_what_is_sealed_shows(database, tamper):
     async with database.begin() as tx:
         second = (await tx.execute(text("SELECT audit_id FROM audit ORDER BY audit_id OFFSET 1 LIMIT 1"))).scalar_one()
         await tx.execute(text(tamper), {"second": second})
-    assert await verify(database) == [2]
+    assert list((await verify(database)).broken) == [2]
 
 
 async def test_a_seal_that_is_taken_out_shows(database):
@@ -91,7 +91,7 @@ async def test_a_seal_that_is_taken_out_shows(database):
     async with database.begin() as tx:
         await tx.execute(text("DELETE FROM audit WHERE rev < (SELECT until_rev FROM audit_seal WHERE seal_id = 1)"))
         await tx.execute(text("DELETE FROM audit_seal WHERE seal_id = 1"))
-    assert await verify(database) == [2]
+    assert list((await verify(database)).broken) == [2]
 
 
 async def test_a_row_that_commits_late_is_sealed_later(database):
@@ -101,7 +101,7 @@ async def test_a_row_that_commits_late_is_sealed_later(database):
             await audit(tx, [ENTRY])
         assert not await seal(database)
     assert await seal(database)
-    assert await verify(database) == []
+    assert list((await verify(database)).broken) == []
 
 
 async def test_instances_that_seal_together_make_one_chain(database):
@@ -109,4 +109,4 @@ async def test_instances_that_seal_together_make_one_chain(database):
         await audit(tx, [ENTRY])
     sealed = await asyncio.gather(*(seal(database, young_seconds=50) for _ in range(8)))
     assert sum(sealed) == 1
-    assert await verify(database) == []
+    assert list((await verify(database)).broken) == []
