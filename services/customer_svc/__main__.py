@@ -37,9 +37,9 @@ from services.customer_svc.jobs.reencrypt import check_keys, keep_sealed, seal_p
 from services.customer_svc.peers.contact_rooms import CONTACT_ROOM_SERVICE
 from services.customer_svc.peers.org import ORG_SERVICE
 from services.customer_svc.peers.ownership import OWNERSHIP_SERVICE, owners_when_lagging
-from services.customer_svc.rpc.convert_groups import reader_of
 from services.customer_svc.rpc.audit_service import VERIFY, AuditServicer, Verifying
 from services.customer_svc.rpc.contact_data_service import ContactDataServicer
+from services.customer_svc.rpc.convert_groups import reader_of
 from services.customer_svc.rpc.customer_group_service import BUILD, Building, CustomerGroupServicer
 from services.customer_svc.rpc.customer_service import CustomerServicer
 from services.customer_svc.rpc.export_service import Exporting, ExportServicer

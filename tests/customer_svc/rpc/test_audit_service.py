@@ -8,9 +8,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from banyan.customer.v1 import (
-    audit_service_pb2 as pb,
-)
+from banyan.customer.v1 import audit_service_pb2 as pb
 from banyan.customer.v1 import (
     audit_service_pb2_grpc,
     operation_service_pb2,
@@ -138,7 +136,7 @@ async def verified(channel, stub, auditor) -> pb.VerifyAuditResponse:
     operations = operation_service_pb2_grpc.OperationServiceStub(channel)
     async with asyncio.timeout(20):
         while not begun.done:
-            asked = operations_pb2.WaitOperationRequest(name=begun.name)
+            asked = operations_pb2.WaitOperationRequest(name=begun.name)  # pyright: ignore[reportAttributeAccessIssue]  # has no types
             begun = await operations.WaitOperation(asked, metadata=auditor)
     answer = pb.VerifyAuditResponse()
     assert begun.response.Unpack(answer), begun.error
