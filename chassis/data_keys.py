@@ -177,17 +177,17 @@ class DataKeys:
 
     def decrypt(self, kind: ContactKind, customer_id: str, sealed: bytes) -> str:
         """Opens a customer's value. Raises SealedUnreadable."""
-        key_id = int.from_bytes(sealed[:_ID_BYTES])
-        cipher = self._cipher(key_id)
-        if cipher is None or len(sealed) < _ID_BYTES + _NONCE_BYTES + _TAG_BYTES:
-            raise SealedUnreadable(f"the {kind} of {customer_id} is sealed under key {key_id}, which is not here")
-        nonce, rest = sealed[_ID_BYTES : _ID_BYTES + _NONCE_BYTES], sealed[_ID_BYTES + _NONCE_BYTES :]
-        try:
-            return cipher.decrypt(nonce, rest, _associated(kind, customer_id)).decode()
-        except InvalidTag:
-            message = f"the {kind} of {customer_id} does not open by key {key_id}: other bytes, or another key"
-            # Not chained: nothing about the bytes is to be found in a log.
-            raise SealedUnreadable(message) from None
+        return self._open(f"the {kind} of {customer_id}", _associated(kind, customer_id), sealed).decode()
+
+    def seal_piece(self, name: str, content: bytes) -> bytes:
+        """Seals a piece of a file that may hold contact data; it opens under the same name only."""
+        key_id = self.writing().cipher_key_id
+        nonce = os.urandom(_NONCE_BYTES)
+        return key_id.to_bytes(_ID_BYTES) + nonce + self._ciphers[key_id].encrypt(nonce, content, _piece(name))
+
+    def open_piece(self, name: str, sealed: bytes) -> bytes:
+        """Opens a piece of a file. Raises SealedUnreadable."""
+        return self._open(f"the piece {name}", _piece(name), sealed)
 
     def hashes(self, kind: ContactKind, text: str) -> list[bytes]:
         """The hashes that a value may be stored under, one for each live key; none of what nobody has."""
@@ -215,6 +215,19 @@ class DataKeys:
         digest = hmac.digest
         return [None if text is None else digest(key, normal(text).encode(), "sha256")[:HASH_BYTES] for text in texts]
 
+    def _open(self, what: str, associated: bytes, sealed: bytes) -> bytes:
+        key_id = int.from_bytes(sealed[:_ID_BYTES])
+        cipher = self._cipher(key_id)
+        if cipher is None or len(sealed) < _ID_BYTES + _NONCE_BYTES + _TAG_BYTES:
+            raise SealedUnreadable(f"{what} is sealed under key {key_id}, which is not here")
+        nonce, rest = sealed[_ID_BYTES : _ID_BYTES + _NONCE_BYTES], sealed[_ID_BYTES + _NONCE_BYTES :]
+        try:
+            return cipher.decrypt(nonce, rest, associated)
+        except InvalidTag:
+            message = f"{what} does not open by key {key_id}: other bytes, or another key"
+            # Not chained: nothing about the bytes is to be found in a log.
+            raise SealedUnreadable(message) from None
+
     def _cipher(self, key_id: int) -> AESGCM | None:
         self._refresh(_REREAD_UNKNOWN_SECONDS if key_id not in self._ciphers else _REREAD_SECONDS)
         return self._ciphers.get(key_id)
@@ -238,6 +251,10 @@ class DataKeys:
             for key_id, key in hashers.items()
         }
         self._read_at = clock.monotonic_seconds()
+
+
+def _piece(name: str) -> bytes:
+    return f"piece\0{name}".encode()
 
 
 def _associated(kind: ContactKind, customer_id: str) -> bytes:

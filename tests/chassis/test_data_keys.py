@@ -194,3 +194,11 @@ def test_a_folder_that_is_none_of_data_keys_is_named(folder, spoil, told):
     with pytest.raises(DataKeysUnusable, match=told) as raised:
         DataKeys(folder).check()
     assert str(folder) in str(raised.value)
+
+
+def test_a_piece_of_a_file_opens_under_its_own_name_only(keys) -> None:
+    sealed = keys.seal_piece("export/0", b"\xef\xbb\xbfcustomer")
+    assert keys.open_piece("export/0", sealed) == b"\xef\xbb\xbfcustomer"
+    for name, content in (("export/1", sealed), ("export/0", sealed[:-1] + bytes([sealed[-1] ^ 1])), ("export/0", b"")):
+        with pytest.raises(SealedUnreadable):
+            keys.open_piece(name, content)

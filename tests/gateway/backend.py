@@ -26,7 +26,12 @@ from banyan.assignment.v1 import (
     session_service_pb2_grpc,
 )
 from banyan.campaign.v1 import contact_pb2, contact_service_pb2_grpc, product_service_pb2, product_service_pb2_grpc
-from banyan.customer.v1 import customer_pb2, customer_service_pb2, customer_service_pb2_grpc
+from banyan.customer.v1 import (
+    customer_pb2,
+    customer_service_pb2,
+    customer_service_pb2_grpc,
+    export_service_pb2_grpc,
+)
 from google.api import httpbody_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import any_pb2, empty_pb2
@@ -69,6 +74,13 @@ class Customers(customer_service_pb2_grpc.CustomerServiceServicer):
     async def SearchCustomers(self, request: Any, context: Any) -> Any:
         customers = [customer_pb2.Customer(name=f"customers/{number}") for number in range(request.page_size)]
         return customer_service_pb2.SearchCustomersResponse(customers=customers, left_out_count=2**40)
+
+
+class Exports(export_service_pb2_grpc.ExportServiceServicer):
+    async def DownloadExport(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        await context.send_initial_metadata((("content-disposition", 'attachment; filename="a.csv"'),))
+        for number in range(3):
+            yield httpbody_pb2.HttpBody(content_type="text/csv; charset=utf-8", data=b"%d\r\n" % number * 500_000)
 
 
 class Alerts(alert_service_pb2_grpc.AlertServiceServicer):
@@ -140,6 +152,7 @@ async def serve(zookeeper_hosts: str, keys: KeyRing, tls: Path | None) -> None:
     set_up_logs("backend", "WARNING")
     server = grpc.aio.server()
     customer_service_pb2_grpc.add_CustomerServiceServicer_to_server(Customers(), server)
+    export_service_pb2_grpc.add_ExportServiceServicer_to_server(Exports(), server)
     alert_service_pb2_grpc.add_AlertServiceServicer_to_server(Alerts(), server)
     transaction_service_pb2_grpc.add_TransactionServiceServicer_to_server(Transactions(), server)
     session_service_pb2_grpc.add_SessionServiceServicer_to_server(Sessions(keys), server)

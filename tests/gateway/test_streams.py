@@ -110,3 +110,12 @@ def test_grpc_web_is_spoken_on_the_same_port(edge):
 def test_an_rpc_s_own_path_takes_no_json(edge):
     answer = edge.ask("POST", GET_CUSTOMER, {}, {"content-type": "application/json"})
     assert (answer.status, answer.json["code"]) == (404, 5)
+
+
+def test_a_file_in_pieces_arrives_as_one_file_with_its_name(edge):
+    connection, response = edge.open("GET", "/v1/exports/7:download")
+    with closing(connection):
+        assert (response.status, response.getheader("content-type")) == (200, "text/csv; charset=utf-8")
+        assert response.getheader("content-disposition") == 'attachment; filename="a.csv"'
+        body = response.read()
+    assert body == b"".join(b"%d\r\n" % number * 500_000 for number in range(3))

@@ -32,11 +32,14 @@ operations: Any = operations_pb2
 
 
 class ExportServicer(export_service_pb2_grpc.ExportServiceServicer):
-    def __init__(self, database: Database, long_work: Operations, paging_secret: bytes, currency: str) -> None:
+    def __init__(
+        self, database: Database, long_work: Operations, paging_secret: bytes, currency: str, keys: DataKeys
+    ) -> None:
         self._database = database
         self._long_work = long_work
         self._paging_secret = paging_secret
         self._currency = currency
+        self._keys = keys
 
     async def ExportCustomers(self, request: pb.ExportCustomersRequest, _context: Context) -> Message:
         query = convert_groups.query_from_wire(_source(request), self._currency)
@@ -72,7 +75,7 @@ class ExportServicer(export_service_pb2_grpc.ExportServiceServicer):
 
     async def DownloadExport(self, request: pb.DownloadExportRequest, context: Context) -> AsyncIterator[HttpBody]:
         export = await self._own(request.name)
-        reading = convert.reading_of(current_caller(), "DownloadExport")
+        reading = convert.reading_of(current_caller(), "DownloadExport", self._keys)
         is_first = True
         async for piece in export_customers.read_file(self._database, export, reading):
             if is_first:

@@ -80,7 +80,7 @@ async def write_export(writing: Writing) -> Export | None:
         total, limit = await _count(tx, writing.query, viewer)
     reading = Reading(viewer, writing.export_id, METHOD, keys=writing.keys)
     file = await asyncio.to_thread(file_of, export, [COLUMNS[name] for name in export.order.columns])
-    kept, start, row_count = _Kept(writing.database, writing.export_id), None, 0
+    kept, start, row_count = _Kept(writing), None, 0
     while True:
         if not await writing.tell(row_count, max(total, row_count)):
             await drop_export(writing.database, writing.export_id)
@@ -108,6 +108,7 @@ async def get_export(conn: AsyncConnection, export_id: str, viewer: Viewer) -> E
 
 async def read_file(database: Database, export: Export, reading: Reading) -> AsyncGenerator[bytes]:
     """The file piece by piece; that it was fetched is noted first. Between two pieces it holds no connection."""
+    assert reading.keys is not None, "files are sealed: who reads one brings the keys that open it"
     async with database.begin() as tx:
         await audit(tx, [replace(_entry(reading), detail={"export": export.export_id})])
     ordinal = 0
@@ -116,7 +117,7 @@ async def read_file(database: Database, export: Export, reading: Reading) -> Asy
             piece = await exports.read_chunk(conn, export.export_id, ordinal)
         if piece is None:
             return
-        yield piece
+        yield reading.keys.open_piece(_piece(export.export_id, ordinal), piece)
         ordinal += 1
 
 
@@ -129,11 +130,10 @@ async def drop_export(database: Database, export_id: str) -> None:
 
 
 class _Kept:
-    """A file on its way into the database."""
+    """A file on its way into the database, where it stands sealed as contact data do."""
 
-    def __init__(self, database: Database, export_id: str) -> None:
-        self._database = database
-        self._export_id = export_id
+    def __init__(self, writing: Writing) -> None:
+        self._writing = writing
         self._pieces = Pieces()
         self._count = 0
         self.size_bytes = 0
@@ -142,8 +142,10 @@ class _Kept:
         ready = self._pieces.take(content)
         if is_last:
             ready += self._pieces.rest()
-        async with self._database.begin() as tx:
-            await exports.add_chunks(tx, self._export_id, self._count, ready)
+        export_id, seal = self._writing.export_id, self._writing.keys.seal_piece
+        sealed = [seal(_piece(export_id, self._count + place), piece) for place, piece in enumerate(ready)]
+        async with self._writing.database.begin() as tx:
+            await exports.add_chunks(tx, export_id, self._count, sealed)
         self._count += len(ready)
         self.size_bytes += sum(map(len, ready))
 
@@ -159,6 +161,10 @@ async def _count(conn: AsyncConnection, query: Query, viewer: Viewer) -> tuple[i
     if total > limit:
         raise _too_large(limit, total)
     return total, limit
+
+
+def _piece(export_id: str, ordinal: int) -> str:
+    return f"{export_id}/{ordinal}"
 
 
 def _check(order: Order) -> None:

@@ -12,8 +12,10 @@ from banyan.customer.v1 import (
     customer_service_pb2_grpc,
     export_service_pb2_grpc,
     import_service_pb2_grpc,
+    key_mark_service_pb2_grpc,
     operation_service_pb2,
     operation_service_pb2_grpc,
+    tag_service_pb2_grpc,
 )
 
 from chassis.feed import Publisher, Wakeups
@@ -27,7 +29,9 @@ from services.customer_svc.rpc.customer_group_service import BUILD, Building, Cu
 from services.customer_svc.rpc.customer_service import CustomerServicer
 from services.customer_svc.rpc.export_service import Exporting, ExportServicer
 from services.customer_svc.rpc.import_service import CustomerImportServicer
+from services.customer_svc.rpc.key_mark_service import KeyMarkServicer
 from services.customer_svc.rpc.permissions import ALLOWED
+from services.customer_svc.rpc.tag_service import TagServicer
 from services.customer_svc.store import facts, org
 from services.customer_svc.store.imports import bulk_tables
 from services.customer_svc.usecases.export_customers import METHOD as EXPORT
@@ -94,7 +98,7 @@ async def channel(bank, signed_in, source, operations, tmp_path: Path) -> AsyncI
         Served(
             "banyan.customer.v1.ExportService",
             export_service_pb2_grpc.add_ExportServiceServicer_to_server,
-            ExportServicer(database, operations, SECRET, "CNY"),
+            ExportServicer(database, operations, SECRET, "CNY", bank.keys),
         ),
         Served(
             operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name,
@@ -105,6 +109,29 @@ async def channel(bank, signed_in, source, operations, tmp_path: Path) -> AsyncI
     async with in_process(app_of(services, ALLOWED, signed_in, "customer.banyan"), tmp_path) as opened:
         yield opened
     await wakeups.close()
+
+
+@pytest.fixture
+async def tag_channel(filled, signed_in, tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
+    """The services of tags and key marks, about the filled bank; what a test defines is forgotten after it."""
+    wakeups = Wakeups(None)
+    services = [
+        Served(
+            "banyan.customer.v1.TagService",
+            tag_service_pb2_grpc.add_TagServiceServicer_to_server,
+            TagServicer(filled.database, SECRET),
+        ),
+        Served(
+            "banyan.customer.v1.KeyMarkService",
+            key_mark_service_pb2_grpc.add_KeyMarkServiceServicer_to_server,
+            KeyMarkServicer(filled.database, wakeups, SECRET),
+        ),
+    ]
+    async with in_process(app_of(services, ALLOWED, signed_in, "customer.banyan"), tmp_path) as opened:
+        yield opened
+    await wakeups.close()
+    async with filled.database.begin() as tx:
+        await tx.exec_driver_sql("DELETE FROM tags WHERE actor <> ''")
 
 
 @pytest.fixture

@@ -185,6 +185,19 @@ async def test_only_its_maker_sees_an_export_and_each_download_is_noted(makes, b
 
 
 @pytest.mark.usefixtures("working")
+async def test_a_file_stands_sealed_in_the_database(makes, bank) -> None:
+    head = await makes(Role.BRANCH_HEAD)
+    export = await head.make()
+    async with bank.database.begin() as tx:
+        content = (await tx.execute(text("SELECT content FROM export_chunks"))).scalar_one()
+        await tx.execute(text("INSERT INTO export_chunks SELECT export_id, 1, content FROM export_chunks"))
+    assert b"13812345678" not in content
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await head.download(export.name)
+    assert raised.value.code() is Status.INTERNAL, "a piece in another's place does not open"
+
+
+@pytest.mark.usefixtures("working")
 async def test_exports_are_gone_after_a_day(makes, bank) -> None:
     head = await makes(Role.BRANCH_HEAD)
     export = await head.make()
