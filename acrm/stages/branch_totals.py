@@ -126,6 +126,7 @@ def _accounts(periods: ir.Table, business_date: date, parameters: Parameters) ->
     balance = known(_.balance_minor, 0) * _.live.cast("int64")
     on_demand = (_.kind == "DEMAND").cast("int64")
     closed_from = days_before(business_date, CLOSED_DAYS - 1)
+    idle_from = days_before(business_date, parameters.idle_days - 1)
     carried: Sequence[str] = [name for name in ACCOUNT_TOTALS if name in periods.columns]
     return _grouped(
         periods,
@@ -141,7 +142,7 @@ def _accounts(periods: ir.Table, business_date: date, parameters: Parameters) ->
             "demand_minor": balance * on_demand,
             "time_unknown": _.unknown * (1 - on_demand),
             "time_minor": balance * (1 - on_demand),
-            "idle_missing": one_if(~reaches(days_before(business_date, parameters.idle_days - 1))) * on_demand,
+            "idle_missing": one_if(~reaches(idle_from) | (_.unknown > 0)) * on_demand,
             "time_maturity_date": where(
                 _.live & (_.kind == "TIME") & (_.maturity_date >= day(business_date)), _.maturity_date
             ),

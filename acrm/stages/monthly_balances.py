@@ -10,7 +10,7 @@ from ibis.expr import types as ir
 from acrm.stages.account_periods import SERIES_MONTHS, reaches, series_months
 from acrm.stages.branch_totals import PAIR, summed
 from acrm.stages.calendar import days_before
-from acrm.stages.expressions import UNKNOWN, cases, day, not_no, whole
+from acrm.stages.expressions import UNKNOWN, cases, day, not_no, one_if, whole
 
 _PARTS = ("days", "end", "days_missing", "end_missing", "present")
 _SERIES = [f"series_{n}_{part}" for n in range(SERIES_MONTHS) for part in _PARTS]
@@ -28,7 +28,8 @@ def month_totals(periods: ir.Table, business_date: date) -> ir.Table:
             f"series_{n}_days": _[f"series_{n}_days"],
             f"series_{n}_end": _[f"series_{n}_end"],
             f"series_{n}_present": ((_.open_date <= day(last)) & not_no(_.close_date > day(first))).cast("int64"),
-            f"series_{n}_days_missing": (~reaches(first)).cast("int64"),
+            # An account of that month whose balance is unknown now was never known.
+            f"series_{n}_days_missing": one_if(~reaches(first) | ((_.unknown > 0) & (_.open_date <= day(last)))),
             # The end of a day is told by what is from before the next one.
             f"series_{n}_end_missing": (~reaches(days_before(last, -1))).cast("int64"),
         }

@@ -32,6 +32,16 @@ def test_a_file_that_is_not_there_is_an_empty_table(local, tmp_path):
     assert [field.type for field in pq.read_schema(tmp_path / "y.parquet")] == [field.type for field in SCHEMA]
 
 
+def test_a_stage_lands_in_types_that_the_next_one_can_be_united_with(local, tmp_path):
+    table = local.read("rows", tmp_path / "none.parquet", SCHEMA)
+    counted = table.agg(count=ibis.literal(1).sum(), day=ibis.literal(date(2026, 6, 30)))
+    assert local.write_stage(counted, tmp_path / "counted.parquet") == 1
+    kept = local.read_stage("counted", tmp_path / "counted.parquet")
+    assert kept.schema() == ibis.schema({"count": "int64", "day": "date"})
+    twice = ibis.union(kept, table.select(count="amount_minor", day="day"))
+    assert local.write_stage(twice, tmp_path / "twice.parquet") == 1
+
+
 def test_a_write_that_fails_leaves_the_file_of_before(local, tmp_path):
     target = tmp_path / "y.parquet"
     local.write_sql("SELECT 'a' AS customer_id, 1 AS amount_minor, DATE '2026-06-30' AS day", SCHEMA, target)

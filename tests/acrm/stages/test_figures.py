@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from acrm.derived import FIGURES
@@ -171,7 +171,8 @@ class Slow:
                 end = sum(self.balances.at(one, last) for one in whole)
                 average = sum(self.balances.days(one, first, last) for one in whole) // ((last - first).days + 1)
                 end = end if all(self.balances.reach(one, last + DAY) for one in whole) else None
-                average = average if all(self.balances.reach(one, first) for one in whole) else None
+                unknown = any(self.balances.unknown(one) for one in accounts)
+                average = average if all(self.balances.reach(one, first) for one in whole) and not unknown else None
                 if (end, average) != (None, None):
                     yield first, end, average
             last = first - DAY
@@ -244,7 +245,8 @@ def test_the_figures_stand_in_the_order_of_the_service_that_takes_them():
     assert [column.name for column in FIGURES] == list(STORED)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+# Nothing to shrink: a bank is drawn from one number.
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(st.integers(0, 10**6), st.sampled_from(DATES))
 def test_every_figure_is_the_one_of_the_slow_obvious_version(derive_rows, random_bank, slow, seed, today):
     rows = random_bank(seed, today)
