@@ -16,8 +16,8 @@ from devstack import services
 from devstack.home import Home
 from devstack.supervisor import read_state
 
-# An import seals at its start and stores at its end.
-IMPORT_LENGTH_MAX = timedelta(hours=6)
+# An import seals at its start and stores at its end, and what was exported is kept sealed for a day.
+UNCOUNTED_LENGTH_MAX = timedelta(days=2)
 # Told by the instance of customer_svc that seals anew (services/customer_svc/jobs/reencrypt.py).
 LEFT_METRIC = "data_key_rows_left"
 
@@ -125,8 +125,8 @@ def _needed(key: DataKey, keys: Sequence[DataKey], left: int | None) -> str:
     if key.writes:
         return "it writes"
     newer = min((one.create_time for one in keys if one.create_time > key.create_time), default=now())
-    if now() < newer + KEY_REST + IMPORT_LENGTH_MAX:
-        return "an import may be under way that sealed by it"
+    if now() < newer + KEY_REST + UNCOUNTED_LENGTH_MAX:
+        return "exports, or an import under way, may be sealed by it"
     return "nobody told what is under it" if left is None else f"{left} customers are under it" if left else ""
 
 

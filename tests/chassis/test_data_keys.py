@@ -16,13 +16,11 @@ from chassis.data_keys import (
     list_data_keys,
     make_data_key,
     make_missing_data_keys,
-    normalised,
 )
 
 MOBILE, ID_NUMBER = ContactKind.MOBILE, ContactKind.ID_NUMBER
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 NUMBER = "13812345678"
-FULL_WIDTH = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
 
 
 @pytest.fixture
@@ -88,26 +86,6 @@ def test_hashes_are_keyed_by_the_folder_and_the_kind(folder, keys):
     own = hmac.digest(bytes.fromhex(file.read_text()), b"mobile", "sha256")
     assert found == hmac.new(own, NUMBER.encode(), hashlib.sha256).digest()[:16]
     assert keys.hashes(ID_NUMBER, NUMBER) != [found]
-
-
-@pytest.mark.parametrize(
-    ("kind", "written", "same"),
-    [
-        (MOBILE, "+86 138-1234-5678", NUMBER),
-        (MOBILE, "0086 138 1234 5678", NUMBER),
-        (MOBILE, "(+86)13812345678", NUMBER),
-        (MOBILE, NUMBER.translate(FULL_WIDTH), NUMBER),
-        (MOBILE, "٠١٢", "012"),
-        (MOBILE, "none", "NONE"),
-        (MOBILE, "+420 601 123 456", "420601123456"),
-        (ID_NUMBER, "11010119900101123x", "11010119900101123X"),
-        (ID_NUMBER, " 1101 0119-9001.0112/3\uff38 ", "11010119900101123X"),
-        (ID_NUMBER, "护照 ab-1", "护照AB1"),
-        (ID_NUMBER, "--", ""),
-    ],
-)
-def test_a_number_is_the_same_however_it_is_written(kind, written, same):
-    assert normalised(kind, written) == same
 
 
 @pytest.mark.parametrize("text", ["", "--", " ", "9" * 65])

@@ -61,8 +61,8 @@ def folder(home_folder: Path) -> Path:
     home.lock()
     home.unlock()
     data_keys = services.data_keys(home)
-    make_missing_data_keys(data_keys, now() - timedelta(days=2))
-    make_data_key(data_keys, KeyPurpose.CIPHER, now() - timedelta(days=1))
+    make_missing_data_keys(data_keys, now() - timedelta(days=5))
+    make_data_key(data_keys, KeyPurpose.CIPHER, now() - timedelta(days=3))
     return data_keys
 
 
@@ -100,9 +100,9 @@ def test_only_a_key_that_nothing_is_under_goes(keys_command, folder: Path, home_
     told[KeyPurpose.CIPHER, old] = 0
     assert "it writes" in keys_command("remove", "cipher", str(new)).stderr
     assert "has no hash key" in keys_command("remove", "hash", str(old + 1)).stderr
-    (folder / "cipher" / f"{new}.key").rename(folder / "cipher" / f"{new + 70_000}.key")
-    assert "an import may be under way" in keys_command("remove", "cipher", str(old)).stderr
-    (folder / "cipher" / f"{new + 70_000}.key").rename(folder / "cipher" / f"{new}.key")
+    (folder / "cipher" / f"{new}.key").rename(folder / "cipher" / f"{new + 150_000}.key")
+    assert "an import under way" in keys_command("remove", "cipher", str(old)).stderr
+    (folder / "cipher" / f"{new + 150_000}.key").rename(folder / "cipher" / f"{new}.key")
     assert keys_command("remove", "cipher", str(old)).exit_code == 0
     assert [key.key_id for key in list_data_keys(folder, now())] == [new, hashing]
 

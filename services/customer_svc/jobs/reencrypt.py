@@ -100,7 +100,7 @@ async def check_keys(database: Database, keys: DataKeys) -> None:
     keys.check()
     try:
         async with database.read() as conn:
-            samples = await sealing.read_samples(conn)
+            samples = await sealing.read_samples(conn, keys.writing())
     except Refused as refused:
         if refused.kind is not Kind.UNAVAILABLE:
             raise

@@ -23,7 +23,8 @@ CREATE TABLE customer_contacts (
   cipher_key_id bigint NOT NULL,
   hash_key_id bigint NOT NULL
 );
-CREATE INDEX customer_contacts_keys ON customer_contacts (cipher_key_id, hash_key_id)
+CREATE INDEX customer_contacts_keys ON customer_contacts USING brin (cipher_key_id, hash_key_id)
+  WITH (pages_per_range = 32, autosummarize = on)
 """
 _HAS_PLAIN = "SELECT EXISTS (SELECT FROM customers WHERE id_number IS NOT NULL OR mobile IS NOT NULL)"
 
