@@ -8,13 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.customer_svc.domain.query import Asked
 from services.customer_svc.domain.viewing import Level
-from services.customer_svc.store import search
 from services.customer_svc.store.columns import KEY
+from services.customer_svc.store.stages import Wanted, plain
 from services.customer_svc.store.tables_groups import group_members
 
 # A feed reader waits for the oldest transaction of the server (design 4.6).
 BATCH_CUSTOMERS = 20_000
 
+# Each range has its own values: a plan for any would look at all customers for each.
+_PLAN = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 _RESUME = text(
     "SELECT group_id, build_id, build_generation, build_date, build_start_time, coalesce(build_after, '') AS after,"
     " build_done_count FROM customer_groups WHERE group_id = :group_id AND build_id = :build_id"
@@ -102,8 +104,11 @@ async def take_batch(tx: AsyncConnection, build: Build, after: str, asked: Asked
     looked, last = (await tx.execute(_NEXT, {"after": after, "limit": BATCH_CUSTOMERS})).one()
     found = 0
     if looked:
-        values = (KEY, literal(build.group_id, Text), literal(build.generation, Integer))
-        taken = search.columns_of(asked, *values).where(KEY > after, KEY <= last)  # noqa: SIM300 -- a column, not a constant
+        await tx.execute(_PLAN)
+        coming = (KEY > after, KEY <= last)  # noqa: SIM300 -- a column, not a constant
+        matching = plain(asked, Wanted(asked.query.conditions, asked.reach.least, coming))
+        labels = (literal(build.group_id, Text), literal(build.generation, Integer))
+        taken = matching.statement.with_only_columns(matching.key, *labels)
         found = (await tx.execute(insert(group_members).from_select(list(group_members.c), taken))).rowcount
     moved = {"group_id": build.group_id, "build_id": build.build_id, "looked": looked, "found": found}
     done = (await tx.execute(_MOVE, {**moved, "after": last or after})).scalar_one_or_none()

@@ -14,7 +14,7 @@ from services.customer_svc.domain.groups import Group, unfit
 from services.customer_svc.domain.query import Asked, Query
 from services.customer_svc.domain.reach import forbidden
 from services.customer_svc.domain.viewing import Level, Viewer
-from services.customer_svc.store import customers, group_builds, groups, search
+from services.customer_svc.store import customers, group_builds, groups
 from services.customer_svc.store.group_builds import Batch, Build
 from services.customer_svc.usecases.ask_query import ask
 from services.customer_svc.usecases.refer_to_groups import unusable
@@ -83,7 +83,6 @@ async def build_group(work: Work, group_id: str) -> Group | None:
             await _give_up(work.database, build)
             return None
         async with work.database.begin() as tx:
-            await search.plan_for_these_values(tx)
             batch = await group_builds.take_batch(tx, build, batch.after, asked)
         if batch is None:
             raise _changed()
