@@ -14,6 +14,8 @@ from services.customer_svc.store.facts import FEED
 EXPIRE_EVERY_SECONDS = 3600.0
 RECONCILE_EVERY_SECONDS = 60.0
 _BATCH = 100
+# So many in a row that could not be ended: assignment_svc is away, and is asked again later.
+_MISSES_MAX = 3
 _REASON = "key mark ended"
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
@@ -49,15 +51,19 @@ async def reconcile(database: Database, channel: grpc.aio.Channel) -> int:
 
     It goes by what is, not by what happened: nothing is lost while assignment_svc is away.
     """
-    ended, after = 0, ""
-    while True:
+    ended, missed, after = 0, 0, ""
+    while missed < _MISSES_MAX:
         async with database.read() as conn:
             found = await key_marks.outlived_private_managers(conn, after, _BATCH)
         for customer_id, staff_id in found:
-            if not await end_private_manager(channel, customer_id, staff_id, _REASON):
-                log.warning("private_manager_not_ended", customer=customer_id)
-                return ended
-            ended += 1
             after = customer_id
+            if await end_private_manager(channel, customer_id, staff_id, _REASON):
+                ended, missed = ended + 1, 0
+                continue
+            log.warning("private_manager_not_ended", customer=customer_id)
+            missed += 1
+            if missed >= _MISSES_MAX:
+                break
         if len(found) < _BATCH:
-            return ended
+            break
+    return ended

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -88,3 +89,10 @@ def test_a_change_is_a_customer_with_all_his_owners() -> None:
 def test_an_ownership_that_is_gone_has_no_owners() -> None:
     told = ownership_pb2.Ownership(name="customers/c1/ownership")
     assert ownership.change_from_wire(ownership_service_pb2.OwnershipChange(ownership=told, gone=True)) == ("c1", ())
+
+
+def test_the_private_manager_of_the_whole_stands_with_the_primary_row() -> None:
+    told = ownership_pb2.Ownership(name="customers/c1/ownership", owners=OWNERS, private_manager="staff/pm")
+    change = ownership_service_pb2.OwnershipChange(ownership=told)
+    rows = [replace(UNDERSTOOD[0], private_manager_id="pm"), UNDERSTOOD[1]]
+    assert ownership.change_from_wire(change) == ("c1", rows)

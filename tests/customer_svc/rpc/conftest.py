@@ -62,7 +62,7 @@ def signed_in(tmp_path_factory: pytest.TempPathFactory) -> SignedIn:
 @pytest.fixture
 def operations(bank) -> Operations:
     """The long work of the service; nobody does it unless a test asks for `working`."""
-    handlers = {BUILD: Building(bank.database, "CNY"), EXPORT: Exporting(bank.database, bank.keys, "CNY")}
+    handlers = {BUILD: Building(bank.database, bank.keys, "CNY"), EXPORT: Exporting(bank.database, bank.keys, "CNY")}
     return Operations(bank.database, "customer", handlers)
 
 

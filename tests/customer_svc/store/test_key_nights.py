@@ -81,7 +81,7 @@ def calendar(steps: Sequence[str]) -> list[date]:
 
 # Without the phase that explains failures, whose tracing costs most of the time here.
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     phases=[Phase.reuse, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

@@ -4,6 +4,7 @@ from sqlalchemy import text
 
 from services.customer_svc.domain.customer import Owner
 from services.customer_svc.store import ownership
+from services.customer_svc.store.owner_rows import owner_rows
 
 PRIMARY = Owner("b1", "PRIMARY", "s1", date(2026, 1, 1))
 SECONDARY = Owner("b2", "SECONDARY", None, None)
@@ -34,3 +35,13 @@ async def test_rows_that_a_new_start_of_the_feed_lacks_are_dropped(bank) -> None
     async with bank.database.begin() as tx:
         await ownership.drop_older(tx, 2)
     assert await stored(bank) == [("c2", "b1", "PRIMARY")]
+
+
+async def test_a_private_manager_is_kept_with_the_primary_row(bank) -> None:
+    await bank.load("customers", [{"customer_id": "c1"}])
+    await bank.own({"c1": [Owner("b1", "PRIMARY", "s1", None, "pm"), SECONDARY]})
+    async with bank.database.read() as conn:
+        rows = await owner_rows(conn, "c1")
+        assert rows is not None
+        assert [(row.branch_id, row.private_manager_id) for row in rows] == [("b1", "pm"), ("b2", None)]
+        assert (await owner_rows(conn, "c2")) is None
