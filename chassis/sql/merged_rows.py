@@ -28,11 +28,12 @@ def mapped(
     """
 
     async def check(tx: AsyncConnection, staging: str) -> list[RowError]:
+        is_mapped = False
         for owner in owners:
             key = tuple(name for name in table.key if name != owner)
             own = MergedTable(table.name, key, owner, dict(combine or {}))
-            await _map(tx, staging, own, keeps_source=keeps_source)
-        if len(owners) > 1:
+            is_mapped |= await _map(tx, staging, own, keeps_source=keeps_source)
+        if is_mapped and len(owners) > 1:
             # Nobody is related to himself.
             await tx.execute(text(f"DELETE FROM {staging} WHERE {' = '.join(owners)}"))
         return await table.check(tx, staging)
@@ -40,10 +41,11 @@ def mapped(
     return replace(table, check=check)
 
 
-async def _map(tx: AsyncConnection, staging: str, table: MergedTable, *, keeps_source: bool) -> None:
+async def _map(tx: AsyncConnection, staging: str, table: MergedTable, *, keeps_source: bool) -> bool:
+    """Says whether there was anything to map."""
     old = f"FROM {staging} t JOIN merged_customers m ON m.customer_id = t.{table.owner}"
     if not (await tx.execute(text(f"SELECT EXISTS (SELECT {old})"))).scalar_one():
-        return
+        return False
     if keeps_source:
         await tx.execute(
             text(f"""
@@ -70,3 +72,4 @@ WITH picked AS MATERIALIZED (
 SELECT count(*) FROM picked""")
     while (await tx.execute(round_)).scalar_one():
         pass
+    return True

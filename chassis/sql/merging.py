@@ -9,8 +9,7 @@ sources go on telling, and `merge_rows`, by which it gives back exactly what it 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Column, DateTime, Index, MetaData, Table, Text, TextClause, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 # The row that speaks for both, of the survivor, is `o` in SQL; that of the customer who goes is `t`.
@@ -21,56 +20,10 @@ _COLUMNS = text(
     " WHERE attrelid = CAST(CAST(:name AS text) AS regclass) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"
 )
 
-MERGE_TABLES = (
-    """
-CREATE TABLE merged_customers (
-  customer_id text COLLATE "C" PRIMARY KEY,
-  survivor_id text COLLATE "C" NOT NULL,
-  into_id text COLLATE "C" NOT NULL,
-  merge_id text COLLATE "C" NOT NULL,
-  create_time timestamptz NOT NULL DEFAULT bank_now()
-)""",
-    "CREATE INDEX merged_customers_survivor ON merged_customers (survivor_id, customer_id)",
-    """
-CREATE TABLE merge_rows (
-  customer_id text COLLATE "C" NOT NULL,
-  merge_id text COLLATE "C" NOT NULL,
-  label text NOT NULL,
-  row_key jsonb NOT NULL,
-  fate text NOT NULL CHECK (fate IN ('MOVED', 'JOINED', 'ENDED')),
-  image jsonb,
-  kept_image jsonb,
-  united_image jsonb,
-  PRIMARY KEY (customer_id, merge_id, label, row_key)
-)""",
+_UNDONE = text(
+    "INSERT INTO merge_rows (customer_id, merge_id, label, row_key, fate)"
+    " VALUES (:survivor_id, :merge_id, 'undone', '[]', 'ENDED') ON CONFLICT DO NOTHING"
 )
-
-
-def merge_tables(metadata: MetaData) -> tuple[Table, Table]:
-    """Adds the two tables to a service's metadata; its migration makes them by `MERGE_TABLES`."""
-    merged_customers = Table(
-        "merged_customers",
-        metadata,
-        Column("customer_id", Text(collation="C"), primary_key=True),
-        Column("survivor_id", Text(collation="C"), nullable=False),
-        Column("into_id", Text(collation="C"), nullable=False),
-        Column("merge_id", Text(collation="C"), nullable=False),
-        Column("create_time", DateTime(timezone=True), nullable=False, server_default=text("bank_now()")),
-        Index("merged_customers_survivor", "survivor_id", "customer_id"),
-    )
-    merge_rows = Table(
-        "merge_rows",
-        metadata,
-        Column("customer_id", Text(collation="C"), primary_key=True),
-        Column("merge_id", Text(collation="C"), primary_key=True),
-        Column("label", Text, primary_key=True),
-        Column("row_key", JSONB, primary_key=True),
-        Column("fate", Text, nullable=False),
-        Column("image", JSONB),
-        Column("kept_image", JSONB),
-        Column("united_image", JSONB),
-    )
-    return merged_customers, merge_rows
 
 
 @dataclass(frozen=True)
@@ -116,14 +69,16 @@ class MergedTable:
 
 
 async def add_merged(tx: AsyncConnection, merging: Merging) -> bool:
-    """Remembers who is gone and into whom; False if this merge was added before.
+    """Remembers who is gone and into whom; False if this merge was added before, also if it was undone since.
 
     Whoever was merged into him before has the new survivor now. The survivor must be living: so no circle can be.
     """
     added = await tx.execute(
         text(
             "INSERT INTO merged_customers (customer_id, survivor_id, into_id, merge_id)"
-            " VALUES (:merged_id, :survivor_id, :survivor_id, :merge_id) ON CONFLICT DO NOTHING"
+            " SELECT :merged_id, :survivor_id, :survivor_id, :merge_id WHERE NOT EXISTS (SELECT FROM merge_rows"
+            "   WHERE customer_id = :survivor_id AND merge_id = :merge_id AND label = 'undone')"
+            " ON CONFLICT DO NOTHING"
         ),
         vars(merging),
     )
@@ -135,13 +90,18 @@ async def add_merged(tx: AsyncConnection, merging: Merging) -> bool:
     return True
 
 
-async def remove_merged(tx: AsyncConnection, merging: Merging) -> bool:
-    """Forgets that he is gone: whoever was merged into him has him again; False if this merge does not stand."""
+async def remove_merged(tx: AsyncConnection, merging: Merging, *, again: bool = False) -> bool:
+    """Forgets that he is gone: whoever was merged into him has him again; False if this merge does not stand.
+
+    It cannot be added again, so that no call that was late brings it back; unless `again`.
+    """
     removed = await tx.execute(
         text("DELETE FROM merged_customers WHERE customer_id = :merged_id AND merge_id = :merge_id"), vars(merging)
     )
     if not removed.rowcount:
         return False
+    if not again:
+        await tx.execute(_UNDONE, vars(merging))
     await tx.execute(
         text("""
 WITH RECURSIVE below (customer_id) AS (

@@ -11,6 +11,7 @@ from banyan.customer.v1 import (
     export_service_pb2_grpc,
     import_service_pb2_grpc,
     key_mark_service_pb2_grpc,
+    merge_service_pb2_grpc,
     operation_service_pb2,
     operation_service_pb2_grpc,
     tag_service_pb2_grpc,
@@ -32,9 +33,11 @@ from chassis.tokens import KeyRing, Revocations, Signer, Verifier
 from services.customer_svc.jobs.expiry import expire_always, reconcile_always
 from services.customer_svc.jobs.follow import follow_contact_rooms, follow_org, follow_ownership, watch_revocations
 from services.customer_svc.jobs.group_upkeep import build_nightly, clear_away
+from services.customer_svc.jobs.merges import find_nightly, run_always
 from services.customer_svc.jobs.partitions import keep_partitions
 from services.customer_svc.jobs.reencrypt import check_keys, keep_sealed, seal_plain
 from services.customer_svc.peers.contact_rooms import CONTACT_ROOM_SERVICE
+from services.customer_svc.peers.merges import ASSIGNMENT_MERGE_SERVICE, CAMPAIGN_MERGE_SERVICE, MergePeers
 from services.customer_svc.peers.org import ORG_SERVICE
 from services.customer_svc.peers.ownership import OWNERSHIP_SERVICE, owners_when_lagging
 from services.customer_svc.rpc.audit_service import VERIFY, AuditServicer, Verifying
@@ -45,12 +48,14 @@ from services.customer_svc.rpc.customer_service import CustomerServicer
 from services.customer_svc.rpc.export_service import Exporting, ExportServicer
 from services.customer_svc.rpc.import_service import CustomerImportServicer
 from services.customer_svc.rpc.key_mark_service import KeyMarkServicer
+from services.customer_svc.rpc.merge_service import FIND, Finding, MergeServicer
 from services.customer_svc.rpc.permissions import ALLOWED
 from services.customer_svc.rpc.tag_service import TagServicer
 from services.customer_svc.settings import Settings
 from services.customer_svc.store import MIGRATIONS, facts
 from services.customer_svc.store.imports import bulk_tables
 from services.customer_svc.usecases.export_customers import METHOD as EXPORT
+from services.customer_svc.usecases.run_merges import Peers
 
 APPLICATION = "customer_svc"
 CUSTOMER_SERVICE = "banyan.customer.v1.CustomerService"
@@ -62,7 +67,8 @@ AUDIT_SERVICE = "banyan.customer.v1.AuditService"
 CONTACT_DATA_SERVICE = "banyan.customer.v1.ContactDataService"
 IMPORT_SERVICE = "banyan.customer.v1.ImportService"
 OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
-NEEDS = (OWNERSHIP_SERVICE, ORG_SERVICE, CONTACT_ROOM_SERVICE)
+MERGE_SERVICE = "banyan.customer.v1.MergeService"
+NEEDS = (OWNERSHIP_SERVICE, ORG_SERVICE, CONTACT_ROOM_SERVICE, ASSIGNMENT_MERGE_SERVICE, CAMPAIGN_MERGE_SERVICE)
 
 
 async def main(settings: Settings) -> None:
@@ -76,8 +82,9 @@ async def main(settings: Settings) -> None:
         database,
         "customer",
         {
-            BUILD: Building(database, settings.currency),
+            BUILD: Building(database, data_keys, settings.currency),
             EXPORT: Exporting(database, data_keys, settings.currency),
+            FIND: Finding(database),
             VERIFY: Verifying(database),
         },
     )
@@ -107,6 +114,7 @@ async def main(settings: Settings) -> None:
             ExportServicer(database, operations, paging.secret(settings.keys), settings.currency, data_keys),
         ),
         *_tag_services(database, wakeups, paging.secret(settings.keys)),
+        _merge_service(net, database, operations, paging.secret(settings.keys)),
         Served(
             CONTACT_DATA_SERVICE,
             contact_data_service_pb2_grpc.add_ContactDataServiceServicer_to_server,
@@ -141,9 +149,10 @@ async def main(settings: Settings) -> None:
             partial(seal_minutes, database),
             operations.work,
             *_tag_jobs(net, database, wakeups),
+            *_merge_jobs(net, database, wakeups),
             partial(
                 Leader(net.zookeeper, f"{APPLICATION}/groups").while_leading,
-                partial(build_nightly, database, reader_of(settings.currency)),
+                partial(build_nightly, database, reader_of(settings.currency, data_keys)),
             ),
             partial(Leader(net.zookeeper, f"{APPLICATION}/clear").while_leading, partial(clear_away, database)),
         ],
@@ -173,6 +182,27 @@ def _tag_jobs(net: Mesh, database: Database, wakeups: Wakeups) -> list[Job]:
             Leader(net.zookeeper, f"{APPLICATION}/expiry").while_leading, partial(expire_always, database, wakeups)
         ),
         partial(Leader(net.zookeeper, f"{APPLICATION}/private_managers").while_leading, ending),
+    ]
+
+
+def _merge_peers(net: Mesh) -> MergePeers:
+    return MergePeers(net.channel(ASSIGNMENT_MERGE_SERVICE), net.channel(CAMPAIGN_MERGE_SERVICE))
+
+
+def _merge_service(net: Mesh, database: Database, operations: Operations, secret: bytes) -> Served:
+    servicer = MergeServicer(database, operations, _merge_peers(net), secret)
+    return Served(MERGE_SERVICE, merge_service_pb2_grpc.add_MergeServiceServicer_to_server, servicer)
+
+
+def _merge_jobs(net: Mesh, database: Database, wakeups: Wakeups) -> list[Job]:
+    """Each in one instance at a time."""
+    asked = _merge_peers(net)
+    peers = Peers(asked.merge_ownership, asked.undo_ownership, asked.merge_contacts, asked.undo_contacts)
+    return [
+        partial(
+            Leader(net.zookeeper, f"{APPLICATION}/merges").while_leading, partial(run_always, database, peers, wakeups)
+        ),
+        partial(Leader(net.zookeeper, f"{APPLICATION}/duplicates").while_leading, partial(find_nightly, database)),
     ]
 
 

@@ -47,7 +47,7 @@ async def follow(tx: AsyncConnection, facts: Sequence[CustomerFact]) -> None:
         return
     await _lock(tx, {*ended, *ended.values(), *begun, *begun.values()})
     for one, into in ended.items():
-        await remove_merged(tx, Merging(one, into, one))
+        await remove_merged(tx, Merging(one, into, one), again=True)
         await divide(tx, _TABLES, Merging(one, into, one))
     await _return_of_accounts(tx, ended, facts)
     for one, into in begun.items():

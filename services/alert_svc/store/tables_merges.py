@@ -1,6 +1,6 @@
 """The tables by which two customers become one and two again, as SQLAlchemy Core sees them."""
 
-from chassis.sql.merging import merge_tables
+from chassis.sql.merge_tables import merge_tables
 from services.alert_svc.store.tables import metadata
 
 merged_customers, merge_rows = merge_tables(metadata)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CustomerFact:
-    """A customer as the feed tells him: whole, as he is now; of one who is gone only the id counts."""
+    """A customer as the feed tells him: whole, as he is now; of one who is gone the id and `merged_into` count."""
 
     customer_id: str
     gone: bool
@@ -16,3 +16,5 @@ class CustomerFact:
     """Account and branch, open and closed ones."""
     loan_live: bool
     key_customer: bool = False
+    merged_into: str | None = None
+    """The living customer who has all that was his, if he is gone by a merge."""

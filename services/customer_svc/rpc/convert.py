@@ -63,7 +63,8 @@ def view_to_wire(view: View, currency: str) -> customer_pb2.Customer:
 def fact_to_wire(fact: CustomerFact) -> customer_service_pb2.CustomerFactChange:
     name = names.make("customers", fact.customer_id)
     if fact.gone:
-        return customer_service_pb2.CustomerFactChange(customer=name, gone=True)
+        merged_into = names.make("customers", fact.merged_into)
+        return customer_service_pb2.CustomerFactChange(customer=name, gone=True, merged_into=merged_into)
     return customer_service_pb2.CustomerFactChange(
         customer=name,
         customer_type=f"CUSTOMER_TYPE_{fact.customer_type}",

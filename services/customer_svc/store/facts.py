@@ -12,6 +12,7 @@ FEED = "customer_facts"
 
 _PAGE = text("""
 SELECT c.rev, c.customer_id, c.gone, c.customer_type, c.state, c.key_reason IS NOT NULL AS key_customer,
+  (SELECT m.survivor_id FROM merged_customers m WHERE m.customer_id = c.customer_id) AS merged_into,
   (SELECT json_agg(json_build_array(a.account_id, a.branch_id) ORDER BY a.account_id)
     FROM accounts a WHERE a.customer_id = c.customer_id) AS accounts,
   EXISTS (SELECT FROM loans l WHERE l.customer_id = c.customer_id AND l.state <> 'SETTLED' AND l.close_date IS NULL)
@@ -32,4 +33,4 @@ async def read_page(tx: AsyncConnection, rev: int, key: str, limit: int) -> Sequ
 def _fact(row: Row[Any]) -> CustomerFact:
     accounts = [(account_id, branch_id) for account_id, branch_id in row.accounts or ()]
     facts = (row.customer_type, row.state, accounts, row.loan_live, row.key_customer)
-    return CustomerFact(row.customer_id, row.gone, *facts)
+    return CustomerFact(row.customer_id, row.gone, *facts, merged_into=row.merged_into)

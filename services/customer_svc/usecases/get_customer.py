@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.errors import not_found
 from services.customer_svc.domain.customer import Business, Owner, Root, Totals, View, view
 from services.customer_svc.domain.viewing import Level, Reading, Scope
 from services.customer_svc.store import customers
+from services.customer_svc.usecases.follow_merges import gone_or_hidden
 from services.customer_svc.usecases.scopes import read_scope
 
 _EVERYONE = Scope("", everyone=True)
@@ -24,7 +24,7 @@ async def get_customer(
     scope = await read_scope(conn, reading.viewer)
     root = await _read_root(conn, customer_id, scope, reading, owners_now)
     if root is None:
-        raise not_found()
+        raise await gone_or_hidden(conn, customer_id, scope)
     rows = [owner.row for owner in root.owners]
     if scope.level(rows) == Level.EXISTENCE:
         return view(root, Business(), scope)

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from chassis.sql.merging import MERGE_TABLES
+from chassis.sql.merge_tables import MERGE_TABLES
 
 revision = "0004"
 down_revision = "0003"
