@@ -7,12 +7,14 @@ from banyan.customer.v1 import customer_condition_pb2, customer_group_pb2, expor
 from banyan.customer.v1 import customer_group_service_pb2 as pb
 
 from chassis import names, wire
+from chassis.data_keys import DataKeys
 from chassis.errors import invalid_field
 from services.customer_svc.domain.exports import Export
 from services.customer_svc.domain.groups import Draft, GroupOrder, Kind, Sharing, Whose
 from services.customer_svc.domain.query import Query
 from services.customer_svc.rpc.convert_query import conditions_from_wire, order_from_wire
 from services.customer_svc.usecases.build_groups import ReadQuery
+from services.customer_svc.usecases.contact_hashes import hashed
 from services.customer_svc.usecases.keep_groups import Shown
 
 COLLECTION = "customerGroups"
@@ -42,9 +44,10 @@ _CHANGED: Mapping[str, Callable[[_Group], tuple[str, Any]]] = {
 _IMMUTABLE = frozenset({"kind"})
 
 
-def query_from_wire(sent: customer_group_pb2.SavedQuery, currency: str) -> Query:
-    """A query to be saved, or one that was."""
-    return Query(conditions_from_wire(sent.conditions, currency), order_from_wire(sent.order))
+def query_from_wire(sent: customer_group_pb2.SavedQuery, currency: str, keys: DataKeys | None = None) -> Query:
+    """A query to be saved, or one that was; with `keys`, by which numbers are found, one to be answered."""
+    conditions = conditions_from_wire(sent.conditions, currency)
+    return Query(hashed(conditions, keys) if keys else conditions, order_from_wire(sent.order))
 
 
 def raw_query(sent: customer_group_pb2.SavedQuery) -> bytes:
@@ -52,9 +55,9 @@ def raw_query(sent: customer_group_pb2.SavedQuery) -> bytes:
     return sent.SerializeToString(deterministic=True)
 
 
-def reader_of(currency: str) -> ReadQuery:
-    """Reads queries as they are stored."""
-    return lambda raw: query_from_wire(customer_group_pb2.SavedQuery.FromString(raw), currency)
+def reader_of(currency: str, keys: DataKeys | None = None) -> ReadQuery:
+    """Reads queries as they are stored; with `keys`, by which numbers are found, to answer them."""
+    return lambda raw: query_from_wire(customer_group_pb2.SavedQuery.FromString(raw), currency, keys)
 
 
 def members_of(group: str) -> customer_group_pb2.SavedQuery:

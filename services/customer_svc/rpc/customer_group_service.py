@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import names, operation_store, paging
 from chassis.caller import current_caller
+from chassis.data_keys import DataKeys
 from chassis.errors import invalid_field
 from chassis.operation_servicer import to_wire
 from chassis.operations import Operations, Run
@@ -206,9 +207,9 @@ class CustomerGroupServicer(customer_group_service_pb2_grpc.CustomerGroupService
 class Building:
     """The handler of the operation: builds one group and tells how far it is."""
 
-    def __init__(self, database: Database, currency: str) -> None:
+    def __init__(self, database: Database, keys: DataKeys, currency: str) -> None:
         self._database = database
-        self._read_query = convert_groups.reader_of(currency)
+        self._read_query = convert_groups.reader_of(currency, keys)
 
     async def __call__(self, run: Run) -> customer_group_pb2.CustomerGroup:
         request = run.request

@@ -112,7 +112,7 @@ class Exporting:
             await run.progress(pb.ExportCustomersMetadata(done_count=done, total_count=total))
             return not run.cancelled()
 
-        query = convert_groups.query_from_wire(_source(request), self._currency)
+        query = convert_groups.query_from_wire(_source(request), self._currency, self._keys)
         export = await write_export(Writing(self._database, self._keys, run.operation_id, query, tell))
         return convert_groups.export_to_wire(export) if export else export_pb2.Export()
 

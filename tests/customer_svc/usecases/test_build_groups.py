@@ -126,7 +126,7 @@ async def test_a_killed_worker_is_followed_by_another(make, bank, monkeypatch) -
             await asyncio.sleep(60)
         return await taken(tx, build, after, asked)
 
-    operations = Operations(bank.database, "customer", {BUILD: Building(bank.database, "CNY")})
+    operations = Operations(bank.database, "customer", {BUILD: Building(bank.database, bank.keys, "CNY")})
     request = pb.BuildCustomerGroupRequest(name=f"customerGroups/{group.group_id}", request_id="r")
     async with bank.database.begin() as tx:
         await operations.start(tx, BUILD, request, "h1", "r")
