@@ -14,6 +14,7 @@ from services.customer_svc.domain.customer import Identity, Totals, View
 
 PURPOSE_LENGTH_MAX = 500
 KEPT = timedelta(hours=24)
+EXPORTS_OF_ONE_MAX = 50
 WATERMARK = "exported_by"
 ROWS_MAX_HEAD_OFFICE = 200_000
 ROWS_MAX_HEAD = 20_000

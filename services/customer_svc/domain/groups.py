@@ -18,6 +18,7 @@ DISPLAY_NAME_LENGTH_MAX = 100
 DESCRIPTION_LENGTH_MAX = 1_000
 MEMBERS_A_CALL_MAX = 10_000
 LIST_MEMBERS_MAX = 1_000_000
+GROUPS_OF_ONE_MAX = 1_000
 KEPT_AFTER_DELETION = timedelta(days=30)
 
 # Who may find, or at least count, customers other than by being one of the branch's other staff.

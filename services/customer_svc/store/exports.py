@@ -44,6 +44,11 @@ async def add(tx: AsyncConnection, export_id: str, creator_id: str, order: Order
     )
 
 
+async def count_of(conn: AsyncConnection, creator_id: str) -> int:
+    """How many exports somebody has, those that are being written too."""
+    return (await conn.execute(select(func.count()).where(c.creator_id == creator_id))).scalar_one()
+
+
 async def begin_file(tx: AsyncConnection, export_id: str) -> Export | None:
     """The export to be written, without what an attempt before wrote; None if it was deleted meanwhile."""
     row = (await tx.execute(select(*_COLUMNS).where(c.export_id == export_id).with_for_update())).one_or_none()

@@ -127,6 +127,11 @@ async def change(tx: AsyncConnection, group_id: str, draft: Draft, *, query_chan
     return _group(row.one())
 
 
+async def count_of(conn: AsyncConnection, owner_id: str) -> int:
+    """How many groups somebody has, deleted ones too."""
+    return (await conn.execute(select(func.count()).where(c.owner_id == owner_id))).scalar_one()
+
+
 async def find(conn: AsyncConnection, group_id: str) -> Group | None:
     """A group, deleted ones too."""
     row = (await conn.execute(select(*_COLUMNS).where(c.group_id == group_id))).one_or_none()

@@ -12,6 +12,7 @@ from chassis.sql.audit import AuditEntry, audit
 from chassis.sql.engine import Database
 from services.customer_svc.domain.exports import (
     COLUMNS,
+    EXPORTS_OF_ONE_MAX,
     PURPOSE_LENGTH_MAX,
     Export,
     Order,
@@ -54,6 +55,9 @@ async def order_export(tx: AsyncConnection, order: Order, query: Query, reading:
     """
     _check(order)
     refuse_numbers(query)
+    if await exports.count_of(tx, reading.viewer.staff_id) >= EXPORTS_OF_ONE_MAX:
+        told = {"limit": str(EXPORTS_OF_ONE_MAX)}
+        raise Refused(Kind.EXHAUSTED, "EXPORTS_TOO_MANY", f"nobody makes more than {EXPORTS_OF_ONE_MAX} a day", told)
     total, _ = await _count(tx, query, reading.viewer)
     await exports.add(tx, export_id, reading.viewer.staff_id, order)
     detail = {

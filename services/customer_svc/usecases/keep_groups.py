@@ -12,6 +12,7 @@ from chassis.errors import Refused, Violation, invalid_field, invalid_fields, no
 from services.customer_svc.domain import counts
 from services.customer_svc.domain.conditions import IdentityCondition
 from services.customer_svc.domain.groups import (
+    GROUPS_OF_ONE_MAX,
     Draft,
     Group,
     Kind,
@@ -55,6 +56,9 @@ class Change:
 async def create_group(tx: AsyncConnection, draft: Draft, query: Query | None, viewer: Viewer) -> Group:
     """Stores a new group. A list is ready for members, unless it is to be made from a query."""
     _check(draft, viewer, await read_place(tx, viewer))
+    if await groups.count_of(tx, viewer.staff_id) >= GROUPS_OF_ONE_MAX:
+        told = {"limit": str(GROUPS_OF_ONE_MAX)}
+        raise Refused(RefusalKind.EXHAUSTED, "GROUPS_TOO_MANY", f"nobody has more than {GROUPS_OF_ONE_MAX}", told)
     referred = named_groups(query.conditions) if query else frozenset[str]()
     if referred:
         await groups.lock_references(tx)

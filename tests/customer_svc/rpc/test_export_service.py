@@ -25,6 +25,7 @@ from chassis.caller import Role
 from services.customer_svc.domain import exports
 from services.customer_svc.domain.customer import Owner
 from services.customer_svc.jobs.group_upkeep import clear_once
+from services.customer_svc.usecases import export_customers
 
 Query: Any = customer_group_pb2.SavedQuery
 Condition: Any = customer_condition_pb2.CustomerCondition
@@ -220,6 +221,13 @@ async def test_more_than_the_limit_is_refused_and_not_cut(makes, monkeypatch) ->
         {"limit": "1", "count": "2"},
     )
     assert (await (await makes(Role.BRANCH_HEAD, "north", "top")).order()).name, "head office has a limit of its own"
+
+
+async def test_nobody_makes_exports_without_end(makes, monkeypatch) -> None:
+    monkeypatch.setattr(export_customers, "EXPORTS_OF_ONE_MAX", 1)
+    head = await makes(Role.BRANCH_HEAD)
+    await head.order()
+    assert await refusal(head.order()) == (Status.RESOURCE_EXHAUSTED, "EXPORTS_TOO_MANY", {"limit": "1"})
 
 
 async def test_what_is_wrong_with_an_order_is_named(makes) -> None:

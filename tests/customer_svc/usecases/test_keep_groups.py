@@ -93,6 +93,14 @@ async def test_a_deletion_that_races_a_reference_leaves_none_to_a_deleted_group(
         assert (found.delete_time is None) or not referring
 
 
+async def test_nobody_has_groups_without_end(keep, monkeypatch) -> None:
+    monkeypatch.setattr(keep_groups, "GROUPS_OF_ONE_MAX", 1)
+    await keep()
+    with pytest.raises(Refused) as raised:
+        await keep()
+    assert (raised.value.reason, raised.value.metadata) == ("GROUPS_TOO_MANY", {"limit": "1"})
+
+
 async def test_who_refers_in_secret_is_only_counted(keep, bank) -> None:
     shared = await keep(sharing=Sharing.BRANCH, shared_branch_id="b1")
     other = Viewer("h2", "b1", frozenset({"BRANCH_HEAD"}))
