@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 import services.alert_svc.store
 from chassis.sql.engine import Database
 from chassis.sql.migrations import migrate
+from chassis.sql.testing import empty
 from devstack.postgres import Postgres
 from services.alert_svc.store.tables import metadata
 
@@ -26,8 +26,7 @@ def alert_database_url(postgres: Postgres) -> str:
 @pytest.fixture
 async def database(alert_database_url: str) -> AsyncIterator[Database]:
     database = Database(alert_database_url)
-    emptied = ", ".join(sorted(metadata.tables.keys() - KEPT))
     async with database.begin() as tx:
-        await tx.execute(text(f"TRUNCATE {emptied}"))
+        await empty(tx, metadata.tables.keys() - KEPT)
     yield database
     await database.close()

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from chassis.caller import Caller, Role
 from chassis.errors import Kind, Refused
 from chassis.sql.engine import Database
+from chassis.sql.testing import empty
 from services.assignment_svc.domain.ownership import Side
 from services.assignment_svc.store.ownerships import Listed, Place
 from services.assignment_svc.usecases.read_ownership import Reader, View, get_ownership, list_ownerships, list_periods
@@ -39,7 +40,7 @@ async def bank(database: Database) -> None:
     columns = "customer_id, branch_id, side, manager_id, basis, amount_minor, rival_branch_id, rival_amount_minor, rule"
     values = ", ".join(f":{name.strip()}" for name in columns.split(","))
     async with database.begin() as tx:
-        await tx.execute(text("TRUNCATE branch, staff, ownership, owner, owner_period, audit"))
+        await empty(tx, {"branch", "staff", "ownership", "owner", "owner_period", "audit"})
         await tx.execute(
             text(
                 "INSERT INTO branch (branch_id, display_name, parent_id) VALUES"
