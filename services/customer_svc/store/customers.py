@@ -41,6 +41,7 @@ _IDENTITY = (
     "state",
     "update_time",
 )
+_OWNER = ("branch_id", "side", "manager_id", "since_date", "private_manager_id")
 
 # What is closed counts no more from the day after its last one. `kind` tells accounts, loans, cards and figures apart.
 _TOTALS = text("""
@@ -161,9 +162,7 @@ async def note_lookup(tx: AsyncConnection, reading: Reading, fields: Sequence[st
 
 def _roots(which: ColumnElement[bool], scope: Scope) -> Select[Any]:
     owner = owners.alias("owner")
-    told = func.json_build_object(
-        *(part for name in ("branch_id", "side", "manager_id", "since_date", "private_manager_id") for part in (name, owner.c[name]))
-    )
+    told = func.json_build_object(*(part for name in _OWNER for part in (name, owner.c[name])))
     rows = select(func.json_agg(told, type_=JSON)).where(owner.c.customer_id == customers.c.customer_id)
     c = customers.c
     return select(
