@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 import pyarrow as pa
-from sqlalchemy import text
+from sqlalchemy import Date, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sql.bulk import BulkTable, Check, RowError
@@ -55,6 +55,10 @@ WITH given AS (
 )
 SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM written
 """
+_LAST_DAY = "SELECT max(as_of_date) FROM {staging} WHERE customer_id > :lower AND customer_id <= :upper"
+_OTHER_DAYS = "SELECT EXISTS (SELECT FROM {staging} WHERE as_of_date <> :day)"
+# Behind every id: ids are of letters, digits and "_.:-", and are ordered by code point.
+_LAST = "~"
 _NO_OBJECT = """
 SELECT "row", left(evidence, 80) FROM {staging} WHERE evidence IS NOT JSON OBJECT ORDER BY "row" LIMIT 50
 """
@@ -79,8 +83,12 @@ async def _evidence_errors(tx: AsyncConnection, staging: str) -> list[RowError]:
 
 
 async def _upsert_tags(tx: AsyncConnection, staging: str, lower: str, upper: str) -> tuple[int, int]:
+    """Stores what the night says, and lets its customers carry that: a batch at a time, as no feed waits long for."""
     statement = text(_TAGS.replace("{staging}", staging))
     inserted, updated = (await tx.execute(statement, {"lower": lower, "upper": upper})).one()
+    day = (await tx.execute(text(_LAST_DAY.replace("{staging}", staging)), {"lower": lower, "upper": upper})).scalar()
+    if day is not None:
+        await tag_sync.sync_told(tx, staging, (lower, upper), day)
     return inserted, updated
 
 
@@ -91,8 +99,10 @@ async def _upsert_nothing(tx: AsyncConnection, staging: str, lower: str, upper: 
 
 
 async def _finish_tags(tx: AsyncConnection, staging: str, business_date: date) -> None:
-    """Lets customers carry what the night confirmed; what it did not confirm stays until its expiry."""
-    await tag_sync.sync_told(tx, staging, business_date)
+    """What the night did not confirm stays until its expiry. A feed that tells of other days is gone through again."""
+    others = text(_OTHER_DAYS.replace("{staging}", staging)).bindparams(bindparam("day", type_=Date))
+    if (await tx.execute(others, {"day": business_date})).scalar_one():
+        await tag_sync.sync_told(tx, staging, ("", _LAST), business_date)
     await tag_sync.expire(tx, business_date)
 
 

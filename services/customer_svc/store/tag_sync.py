@@ -72,10 +72,13 @@ async def sync_one(tx: AsyncConnection, customer_id: str, day: date) -> None:
     await tx.execute(_WRITE, {"customer_ids": [customer_id], "day": day, "actor": ""})
 
 
-async def sync_told(tx: AsyncConnection, staging: str, day: date) -> int:
-    """Lets the customers of an import carry what is said of them now; says how many that changed."""
-    asked = f"SELECT DISTINCT customer_id FROM {staging}"  # noqa: S608 -- our own name
-    return await _sync(tx, asked, {"day": day})
+async def sync_told(tx: AsyncConnection, staging: str, bounds: tuple[str, str], day: date) -> int:
+    """Lets the customers of an import whose ids lie within bounds (the lower excluded) carry what is said of them now.
+
+    Says how many that changed.
+    """
+    asked = f"SELECT DISTINCT customer_id FROM {staging} WHERE customer_id > :lower AND customer_id <= :upper"  # noqa: S608 -- our own name
+    return await _sync(tx, asked, {"day": day, "lower": bounds[0], "upper": bounds[1]})
 
 
 async def expire(tx: AsyncConnection, day: date) -> int:
@@ -93,8 +96,9 @@ async def lock_customer(tx: AsyncConnection, customer_id: str) -> bool:
     return bool((await tx.execute(_LOCK, {"customer_ids": [customer_id]})).scalars().all())
 
 
-async def _sync(tx: AsyncConnection, asked: str, values: dict[str, date]) -> int:
-    find = text(_FIND.replace("{asked}", asked)).bindparams(*(bindparam(name, type_=Date) for name in values))
+async def _sync(tx: AsyncConnection, asked: str, values: dict[str, date | str]) -> int:
+    dates = (bindparam(name, type_=Date) for name, value in values.items() if isinstance(value, date))
+    find = text(_FIND.replace("{asked}", asked)).bindparams(*dates)
     customer_ids = list((await tx.execute(find, values)).scalars())
     if not customer_ids:
         return 0
