@@ -8,7 +8,15 @@ import pytest
 from sqlalchemy import BigInteger, Column, Date, DateTime, Index, MetaData, Table, Text, text
 
 from chassis.errors import Kind, Refused
-from chassis.sql.bulk import BulkCounts, BulkImport, BulkTable, default_upsert, unknown_references
+from chassis.sql.bulk import (
+    BulkCounts,
+    BulkImport,
+    BulkTable,
+    Staged,
+    default_upsert,
+    try_lock_imports,
+    unknown_references,
+)
 from chassis.sql.business_day import business_day
 from chassis.sql.tables import rev_column
 
@@ -338,3 +346,37 @@ async def test_an_import_that_is_refused_at_its_start_stores_nothing(imports, da
     await refusal(BulkImport(database, [table]), as_stream(rows({})))
     assert await stored(database) == 0
     assert await stored(database, "SELECT count(*) FROM business_day") == 0
+
+
+async def test_what_is_staged_in_place_of_the_rows_is_all_that_is_stored(database):
+    """A table may stage other columns, bytes too; checks are of the rows that arrived."""
+    schema = pa.schema([pa.field("customer_id", pa.string(), nullable=False), pa.field("display_name", pa.string())])
+    staged = pa.schema([pa.field("customer_id", pa.string()), pa.field("length", pa.int64())])
+
+    def transform(batch):
+        lengths = pa.array([len(name) for name in batch.column("display_name").to_pylist()])
+        columns = [batch.column(0), batch.column("customer_id"), lengths]
+        return pa.RecordBatch.from_arrays(columns, names=[batch.schema.names[0], *staged.names])
+
+    async def upsert(tx, staging, *_):
+        seen.append([tuple(row) for row in await tx.execute(text(f"SELECT * FROM {staging} ORDER BY 1"))])
+        assert not await try_lock_imports(second, "sized")
+        return len(seen[-1]), 0
+
+    seen = []
+    table = BulkTable("sized", schema, ("customer_id",), upsert, staged=Staged(staged, transform))
+    small = BulkImport(database, [table])
+    async with database.begin() as second:
+        counts = await small.run(
+            "sized",
+            DAY,
+            as_stream(
+                pa.RecordBatch.from_pylist(
+                    [{"customer_id": "C1", "display_name": "abc"}, {"customer_id": "C2", "display_name": "d"}], schema
+                )
+            ),
+        )
+        assert await try_lock_imports(second, "sized")
+    assert (counts.inserted, seen) == (2, [[(0, "C1", 3), (1, "C2", 1)]])
+    bad = pa.RecordBatch.from_pylist([{"customer_id": "no id", "display_name": "abc"}], schema)
+    assert (await refusal(small, as_stream(bad), "sized")).violations[0].field == "rows[0].customer_id"

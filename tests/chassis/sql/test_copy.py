@@ -61,3 +61,13 @@ async def test_copied_rows_are_gone_after_a_rollback(database):
         await copy_and_fail()
     async with database.read() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM copied"))).scalar_one() == 0
+
+
+async def test_bytes_arrive_as_they_were_wherever_a_slice_of_them_begins(database):
+    values = [b"\0\xff\\", None, b"", b"text", None, bytes(range(256))]
+    rows = pa.record_batch({"bytes": pa.array(values, pa.binary())})
+    async with database.begin() as tx:
+        await tx.execute(text("CREATE TEMPORARY TABLE of_bytes (n serial, bytes bytea) ON COMMIT DROP"))
+        await copy_into(tx, "of_bytes", ["bytes"], [rows, rows.slice(2, 3), rows.slice(1, 1), rows.slice(0, 0)])
+        stored = (await tx.execute(text("SELECT bytes FROM of_bytes ORDER BY n"))).scalars().all()
+    assert stored == [*values, *values[2:5], None]
