@@ -33,11 +33,11 @@ async def count_within(tx: AsyncConnection, asked: Asked, seconds: float) -> int
     """How many customers fulfil a query, or None if counting them takes longer than that."""
     try:
         async with tx.begin_nested():
-            await tx.execute(_TIMEOUT, {"milliseconds": f"{seconds * 1000:.0f}"})
+            await search.limit_seconds(tx, seconds)
             number = await search.count(tx, asked)
+            await search.limit_seconds(tx)
+            return number
     except Refused as refused:
-        if refused.reason != "QUERY_TOO_COSTLY":
+        if refused.reason != search.TOO_COSTLY:
             raise
         return None
-    await search.plan_for_these_values(tx)
-    return number
