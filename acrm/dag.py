@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from acrm import sources
 from acrm.columns import Table
-from acrm.derive import STEPS, Bench, derive
+from acrm.derive import STEPS, Bench, derive, keep_merged
 from acrm.derived import DERIVED
 from acrm.ingest import Ingested
 from acrm.parameters import DEFAULTS, Parameters
@@ -55,6 +55,7 @@ class NightOutOfOrder(Exception):
 class Services(Protocol):
     """The services as the batch needs them; `publish.Publisher` is the real one."""
 
+    async def merged_customers(self) -> Sequence[tuple[str, str]]: ...
     async def send(self, table: Table, path: Path, business_date: date) -> Sent: ...
     async def allocate(self, business_date: date) -> Allocated: ...
     async def send_transactions(self, path: Path) -> Ingested: ...
@@ -139,17 +140,20 @@ async def _run(night: Night, connect: Connect, progress: Progress) -> NightRepor
     state = _State(night)
     night.folder.mkdir(exist_ok=True)
     await _step(state, "check", lambda: asyncio.to_thread(_check, night, progress))
-    for step in STEPS:
-        await _step(state, step, lambda step=step: asyncio.to_thread(derive, step, night.bench, progress))
     if state.result("finished") is None:
         async with connect() as services:
+            await _step(state, "merges", lambda: _ask_merges(night, services))
+            for step in STEPS:
+                await _step(state, step, lambda step=step: asyncio.to_thread(derive, step, night.bench, progress))
             # From here on the services know something of this night: no other one may come between.
             state.kept["published"] = True
             state.save()
             await _publish(night, state, services)
         _finish(night, state)
     check = state.result("check") or {}
-    steps = {name: result for name, result in state.kept["steps"].items() if name not in {"check", "finished"}}
+    steps = {
+        name: result for name, result in state.kept["steps"].items() if name not in {"check", "merges", "finished"}
+    }
     return NightReport(night.business_date, check["row_counts"], check["fault_count"], steps)
 
 
@@ -175,6 +179,13 @@ def _check(night: Night, progress: Progress) -> dict[str, Any]:
         raise FeedRejected(report)
     progress("check", 1, 1)
     return {"row_counts": dict(report.row_counts), "fault_count": report.fault_count}
+
+
+async def _ask_merges(night: Night, services: Services) -> dict[str, int]:
+    """Asks who was merged into whom, once for the whole night: sources tell the old ids for good."""
+    merged = await services.merged_customers()
+    await asyncio.to_thread(keep_merged, night.bench, merged)
+    return {"merged_customers": len(merged)}
 
 
 async def _publish(night: Night, state: _State, services: Services) -> None:

@@ -1,10 +1,12 @@
 """The steps that derive tables from a checked feed: each reads what stands in files, and writes files whole."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from ibis.expr import types as ir
 
 from acrm.derived import DERIVED
@@ -18,10 +20,14 @@ from acrm.stages.branch_totals import PAIR, Business, branch_totals
 from acrm.stages.customer_tags import customer_tags
 from acrm.stages.figures import figures, holding_categories
 from acrm.stages.key_tests import key_tests
+from acrm.stages.merged import MERGED, living, united
 from acrm.stages.monthly_balances import month_totals, monthly_balances
 from acrm.stages.tag_inputs import TagSources, tag_inputs
 from acrm.stages.value import customer_base
 from acrm.tables import FEED
+
+# Among the stages of a night: who was merged into whom when it began; not there if nobody was.
+MERGED_FILE = "merged_customers.parquet"
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,13 @@ class _Work:
         self._bench, self._engine, self._progress = bench, opened, progress
 
     def feed(self, name: str) -> ir.Table:
-        return self._engine.read(name, self._bench.tables / f"{name}.parquet", FEED[name].schema)
+        """A table of the feed, with what belongs to customers who were merged under their survivors."""
+        table = self._engine.read(name, self._bench.tables / f"{name}.parquet", FEED[name].schema)
+        path = self._bench.stages / MERGED_FILE
+        if "customer_id" not in FEED[name].schema.names or not path.exists():
+            return table
+        merged = self._engine.read("merged_customers", path, MERGED)
+        return living(table, merged) if name == "customers" else united(table, merged, FEED[name].key)
 
     def stage(self, name: str) -> ir.Table:
         return self._engine.read_stage(name, self._bench.stages / f"{name}.parquet")
@@ -64,6 +76,18 @@ class _Work:
     def _told(self, name: str, count: int) -> None:
         self.counts[name] = count
         self._progress(name, count, count)
+
+
+def keep_merged(bench: Bench, merged: Sequence[tuple[str, str]]) -> None:
+    """Remembers for all steps of a night who was merged into whom."""
+    bench.stages.mkdir(parents=True, exist_ok=True)
+    path = bench.stages / MERGED_FILE
+    path.unlink(missing_ok=True)
+    if merged:
+        customer_ids, survivor_ids = zip(*merged, strict=True)
+        unfinished = path.with_suffix(".unfinished")
+        pq.write_table(pa.table({"customer_id": customer_ids, "survivor_id": survivor_ids}, schema=MERGED), unfinished)
+        unfinished.replace(path)
 
 
 def derive(step: str, bench: Bench, progress: Progress) -> dict[str, int]:

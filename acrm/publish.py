@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import date
@@ -24,6 +24,7 @@ from banyan.campaign.v1 import import_service_pb2 as campaign_import
 from banyan.campaign.v1 import import_service_pb2_grpc as campaign_import_grpc
 from banyan.customer.v1 import import_service_pb2 as customer_import
 from banyan.customer.v1 import import_service_pb2_grpc as customer_import_grpc
+from banyan.customer.v1 import merge_service_pb2, merge_service_pb2_grpc
 from google.longrunning import operations_pb2
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
@@ -34,6 +35,7 @@ from acrm.progress import Progress
 from acrm.rows import arrow_pieces, row_count
 from chassis import clock
 from chassis.channel import mesh
+from chassis.names import parse_one
 from chassis.settings import ServiceSettings
 from chassis.tokens import KeyRing, Signer
 from chassis.wire import date_to_wire
@@ -42,6 +44,8 @@ from chassis.wire import date_to_wire
 _operations: Any = operations_pb2
 APPLICATION = "cli"
 _OWNERSHIP_SERVICE = "banyan.assignment.v1.OwnershipService"
+_MERGE_SERVICE = "banyan.customer.v1.MergeService"
+_PAGE_SIZE = 1000
 _OPERATION_SERVICE = "banyan.assignment.v1.OperationService"
 _ATTEMPTS_MAX = 4
 _BACK_OFF_SECONDS = 0.5
@@ -109,7 +113,7 @@ _IMPORTERS = {
 }
 _NEEDS = (
     *(importer.service for importer in (_ASSIGNMENT, _CUSTOMER, _CAMPAIGN)),
-    *(_OWNERSHIP_SERVICE, _OPERATION_SERVICE, TRANSACTION_SERVICE),
+    *(_OWNERSHIP_SERVICE, _OPERATION_SERVICE, _MERGE_SERVICE, TRANSACTION_SERVICE),
 )
 
 
@@ -149,6 +153,26 @@ class Publisher:
         stub = importer.stub(self._channel(importer.service))
         answer = await stub.ImportRows(requests(), wait_for_ready=True)
         return Sent(answer.received_count, answer.inserted_count, answer.updated_count, answer.unchanged_count)
+
+    async def merged_customers(self) -> Sequence[tuple[str, str]]:
+        """Who is gone by a merge and who has all that was his, as of now."""
+        stub = merge_service_pb2_grpc.MergeServiceStub(self._channel(_MERGE_SERVICE))
+        found: list[tuple[str, str]] = []
+        token = ""
+        while True:
+            request = merge_service_pb2.ListMergedCustomersRequest(page_size=_PAGE_SIZE, page_token=token)
+
+            async def ask(request: merge_service_pb2.ListMergedCustomersRequest = request) -> Any:  # noqa: ANN401 - the same
+                return await _of_stub(stub.ListMergedCustomers(request, wait_for_ready=True))
+
+            page = await _repeated("merges", ask)
+            found += [
+                (parse_one("customers", one.merged_customer), parse_one("customers", one.survivor))
+                for one in page.merged_customers
+            ]
+            token = page.next_page_token
+            if not token:
+                return found
 
     async def allocate(self, business_date: date) -> Allocated:
         """Lets every customer whose facts changed or whose due date passed be allocated, and waits for the end."""

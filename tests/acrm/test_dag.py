@@ -26,6 +26,7 @@ class Services:
         self.asked = []
         self.rows = {}
         self.broken = set()
+        self.merged = []
 
     @asynccontextmanager
     async def connect(self):
@@ -36,6 +37,9 @@ class Services:
         if step in self.broken:
             raise PublishFailed(f"{step} failed")
         self.asked.append(step)
+
+    async def merged_customers(self):
+        return self.merged
 
     async def send(self, table, path, business_date):
         assert business_date in {TODAY, TOMORROW}

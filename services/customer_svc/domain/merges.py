@@ -218,6 +218,7 @@ def is_complete(merge: Merge, verb: Verb, branch_ids: frozenset[str]) -> bool:
 
 
 def sees(merge: Merge, person: Person) -> bool:
-    """Who knows of a merge: its proposer, who did something about it, who is asked, and head office."""
+    """Who knows of a merge: its proposer, who did something about it, who is or was asked, and head office."""
     acted = any(event.actor_id == person.staff_id for event in merge.events)
-    return acted or bool(answers_for(merge, person)) or (person.leads and person.at_top)
+    was_asked = person.leads and person.branch_id in merge.primary_branch_ids | merge.said(Verb.APPROVE)
+    return acted or was_asked or bool(answers_for(merge, person)) or (person.leads and person.at_top)

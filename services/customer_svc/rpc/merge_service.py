@@ -118,7 +118,7 @@ class MergeServicer(merge_service_pb2_grpc.MergeServiceServicer):
     async def ProposeMerge(self, request: pb.ProposeMergeRequest, _context: Context) -> pb.ProposeMergeResponse:
         reading, draft = _reading("ProposeMerge"), to.draft_from_wire(request.merge)
         to.check_given(draft.reason, "merge.reason")
-        preview = to.preview_to_wire(await self._preview(reading, draft))
+        preview = to.preview_to_wire(await self._preview(reading, draft, checks=request.validate_only))
         if request.validate_only:
             return pb.ProposeMergeResponse(merge=to.draft_to_wire(draft), preview=preview)
 
@@ -181,10 +181,12 @@ class MergeServicer(merge_service_pb2_grpc.MergeServiceServicer):
         write = Write(reading.method, request, lambda tx: get_merge(tx, reading, decision.merge_id))
         return await once(self._database, write, response, work)
 
-    async def _preview(self, reading: Reading, draft: Draft) -> to.Preview:
+    async def _preview(self, reading: Reading, draft: Draft, *, checks: bool) -> to.Preview:
+        """What would move; with `checks` refused if it could not be proposed, which a real proposal checks itself."""
         async with self._database.begin() as tx:
             await must_know_both(tx, reading, draft)
-            await check_pair(tx, draft)
+            if checks:
+                await check_pair(tx, draft)
             counts = await merged_customers.counts(tx, draft.merged_id)
             survivor_owners, merged_owners = [await owners_of(tx, one) for one in (draft.survivor_id, draft.merged_id)]
         # Under an id that no merge has: nothing is stored under it.

@@ -42,7 +42,7 @@ WITH keyed AS (
 SELECT customer_id, other_id,
   ARRAY(SELECT m FROM unnest(ARRAY['ID_NUMBER', 'MOBILE_NAME', 'NAME_BIRTH_DATE']) AS m WHERE m = ANY (found))
     AS matches,
-  least(100, (CASE WHEN 'ID_NUMBER' = ANY (found) THEN 90 WHEN 'MOBILE_NAME' = ANY (found) THEN 80 ELSE 60 END)
+  least(100, (CASE WHEN 'ID_NUMBER' = ANY (found) THEN 95 WHEN 'MOBILE_NAME' = ANY (found) THEN 80 ELSE 60 END)
     + 10 * (cardinality(found) - 1)) AS score
 FROM pairs
 """)

@@ -24,10 +24,10 @@ _BY_SYSTEM = AuditEntry("customer_svc", "", "", "MergeCustomers")
 class Peers:
     """The other services' parts; each may be asked for again. `undo_ownership` says whether the other has an owner."""
 
-    merge_ownership: Callable[[Merging], Awaitable[None]]
+    merge_ownership: Callable[[Merging], Awaitable[object]]
     undo_ownership: Callable[[Merging], Awaitable[bool]]
-    merge_contacts: Callable[[Merging], Awaitable[None]]
-    undo_contacts: Callable[[Merging], Awaitable[None]]
+    merge_contacts: Callable[[Merging], Awaitable[object]]
+    undo_contacts: Callable[[Merging], Awaitable[object]]
 
 
 async def run_merge(database: Database, peers: Peers, merge: Merge) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from acrm.derive import STEPS, Bench, derive
+from acrm.derive import STEPS, Bench, derive, keep_merged
 from acrm.derived import DERIVED
 from acrm.engines import LOCAL, engine
 from acrm.parameters import DEFAULTS
@@ -38,7 +38,7 @@ def local():
 def derive_rows(tmp_path_factory):
     """Derives tables from rows of a feed, or from a folder of Parquet files; answers each table's rows by its key."""
 
-    def run(rows, business_date, steps=tuple(STEPS), parameters=DEFAULTS):
+    def run(rows, business_date, steps=tuple(STEPS), parameters=DEFAULTS, merged=()):
         folder = tmp_path_factory.mktemp("night")
         tables = folder / "clean"
         if isinstance(rows, dict):
@@ -49,8 +49,10 @@ def derive_rows(tmp_path_factory):
         else:
             tables.symlink_to(rows)
         written = {}
+        bench = Bench(LOCAL, tables, folder / "stages", business_date, parameters)
+        keep_merged(bench, merged)
         for step in steps:
-            written |= derive(step, Bench(LOCAL, tables, folder / "stages", business_date, parameters), silent)
+            written |= derive(step, bench, silent)
         answer = {}
         for name in written.keys() & DERIVED.keys():
             table = pq.read_table(tables / f"{name}.parquet")
