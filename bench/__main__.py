@@ -11,6 +11,8 @@ BENCHMARKS = (
     "rpc_governed",
     "gateway_cpu",
     "import_customers",
+    "search_page_1m",
+    "search_count_1m",
     "allocate_1m",
     "feed_follow",
     "stream_group_1m",
