@@ -10,21 +10,19 @@ from datetime import UTC, date, datetime, timedelta
 from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
 
-from services.customer_svc.domain.customer import Identity, Totals, View
+from services.customer_svc.domain.business import Totals
+from services.customer_svc.domain.customer import Identity, Value, View
 
 PURPOSE_LENGTH_MAX = 500
 KEPT = timedelta(hours=24)
 EXPORTS_OF_ONE_MAX = 50
 WATERMARK = "exported_by"
-ROWS_MAX_HEAD_OFFICE = 200_000
-ROWS_MAX_HEAD = 20_000
-ROWS_MAX_MANAGER = 1_000
 
 # What a spreadsheet takes for a formula, or skips before one.
 _RUN = ("=", "+", "-", "@", "\t", "\r")
 _MANAGERS = frozenset({"MANAGER", "PRIVATE_MANAGER"})
 
-Value = str | int | date | datetime | None
+Cell = str | int | date | datetime | None
 
 
 class Format(StrEnum):
@@ -51,7 +49,16 @@ class Column:
 
     name: str
     kind: ColumnKind
-    value: Callable[[View], Value]
+    value: Callable[[View], Cell]
+
+
+@dataclass(frozen=True)
+class ExportPolicy:
+    """How many customers one export may hold (domain.md 13), by who makes it."""
+
+    rows_max_manager: int
+    rows_max_head: int
+    rows_max_head_office: int
 
 
 @dataclass(frozen=True)
@@ -93,11 +100,11 @@ class Export:
         return f"{self.creator_id} {self.create_time.astimezone(UTC).isoformat(timespec='seconds')} {self.export_id}"
 
 
-def rows_max(roles: frozenset[str], *, is_top: bool) -> int | None:
-    """How many customers somebody may export at once (domain.md 13); None for who may not at all."""
+def rows_max(policy: ExportPolicy, roles: frozenset[str], *, is_top: bool) -> int | None:
+    """How many customers somebody may export at once; None for who may not at all."""
     if "BRANCH_HEAD" in roles:
-        return ROWS_MAX_HEAD_OFFICE if is_top else ROWS_MAX_HEAD
-    return ROWS_MAX_MANAGER if roles & _MANAGERS else None
+        return policy.rows_max_head_office if is_top else policy.rows_max_head
+    return policy.rows_max_manager if roles & _MANAGERS else None
 
 
 def unknown_columns(names: Sequence[str]) -> list[str]:
@@ -124,6 +131,8 @@ def _columns() -> Iterator[Column]:
         for each in fields(Totals):
             name = f"{prefix}.{each.name.removesuffix('_minor')}"
             yield Column(name, _kind(each.name), _of_totals(of, each.name))
+    for each in fields(Value):
+        yield Column(each.name.removesuffix("_minor"), _kind(each.name), _of_value(each.name))
     yield Column("business_date", ColumnKind.DATE, lambda view: view.business_date)
 
 
@@ -142,12 +151,16 @@ def _kind(name: str) -> ColumnKind:
     return next((kind for ending, kind in endings.items() if name.endswith(ending)), ColumnKind.TEXT)
 
 
-def _of_identity(name: str) -> Callable[[View], Value]:
+def _of_identity(name: str) -> Callable[[View], Cell]:
     return lambda view: _plain(getattr(view.identity, name))
 
 
-def _of_totals(of: Callable[[View], Totals | None], name: str) -> Callable[[View], Value]:
+def _of_totals(of: Callable[[View], Totals | None], name: str) -> Callable[[View], Cell]:
     return lambda view: _plain(getattr(totals, name)) if (totals := of(view)) is not None else None
+
+
+def _of_value(name: str) -> Callable[[View], Cell]:
+    return lambda view: _plain(getattr(view.value, name)) if view.value is not None else None
 
 
 def _own(view: View) -> Totals | None:
@@ -166,7 +179,7 @@ def _primary_manager(view: View) -> str | None:
     return next((owner.manager_id for owner in view.owners if owner.side == "PRIMARY"), None)
 
 
-def _plain(value: object) -> Value:
+def _plain(value: object) -> Cell:
     """A value as a cell has it: several as one text."""
     match value:
         case IntEnum():

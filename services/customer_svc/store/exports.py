@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, func, insert, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.customer_svc.domain.exports import Export, Format, Order
-from services.customer_svc.store.tables_groups import export_chunks, exports
+from services.customer_svc.domain.exports import Export, ExportPolicy, Format, Order
+from services.customer_svc.store.tables_groups import export_chunks, export_policies, exports
 
 _DELETED_A_COMMIT = 200
 
@@ -29,6 +29,14 @@ _DROP_SOME = text(
     "DELETE FROM export_chunks WHERE (export_id, ordinal) IN (SELECT export_id, ordinal FROM export_chunks"
     " WHERE export_id = :export_id ORDER BY ordinal LIMIT :limit)"
 )
+
+
+async def policy_in_force(conn: AsyncConnection) -> ExportPolicy:
+    """The latest version of the policy that has begun."""
+    p = export_policies.c
+    statement = select(p.rows_max_manager, p.rows_max_head, p.rows_max_head_office)
+    begun = statement.where(p.start_time <= func.bank_now()).order_by(p.version.desc()).limit(1)
+    return ExportPolicy(*(await conn.execute(begun)).one())
 
 
 async def add(tx: AsyncConnection, export_id: str, creator_id: str, order: Order) -> None:

@@ -79,6 +79,16 @@ group_generations_ended = Table(
     Column("end_time", DateTime(timezone=True), nullable=False),
 )
 
+export_policies = Table(
+    "export_policies",
+    METADATA,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("start_time", DateTime(timezone=True), nullable=False),
+    Column("rows_max_manager", Integer, nullable=False),
+    Column("rows_max_head", Integer, nullable=False),
+    Column("rows_max_head_office", Integer, nullable=False),
+)
+
 exports = Table(
     "exports",
     METADATA,

@@ -156,7 +156,8 @@ class _Kept:
 
 async def _count(conn: AsyncConnection, query: Query, viewer: Viewer) -> tuple[int, int]:
     """How many customers somebody would export, and how many he may. Refuses if those are fewer, or none."""
-    limit = rows_max(viewer.roles, is_top=(await read_place(conn, viewer)).is_top)
+    policy, place = await exports.policy_in_force(conn), await read_place(conn, viewer)
+    limit = rows_max(policy, viewer.roles, is_top=place.is_top)
     if limit is None:
         raise Refused(Kind.FORBIDDEN, "ROLE_FORBIDDEN", "your roles do not export")
     asked = await ask(conn, query, viewer, named_scope(await read_scope(conn, viewer)))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.customer_svc.domain.customer import View
-from services.customer_svc.domain.exports import WATERMARK, Column, ColumnKind, Export, Format, Value, safe_text
+from services.customer_svc.domain.exports import WATERMARK, Cell, Column, ColumnKind, Export, Format, safe_text
 
 # With what sealing adds, below 1 MiB.
 CHUNK_BYTES = 1_000_000
@@ -146,7 +146,7 @@ class _Sink(io.RawIOBase):
         return content
 
 
-def _cell(column: Column, value: Value) -> str:
+def _cell(column: Column, value: Cell) -> str:
     """Numbers and days as they are, so that a spreadsheet computes with them; texts made safe."""
     match value:
         case None:
@@ -161,7 +161,7 @@ def _cell(column: Column, value: Value) -> str:
             return safe_text(value)
 
 
-def _typed(column: Column, value: Value) -> str | int | date | datetime | Decimal | None:
+def _typed(column: Column, value: Cell) -> str | int | date | datetime | Decimal | None:
     return _money(value) if column.kind is ColumnKind.MONEY and isinstance(value, int) else value
 
 

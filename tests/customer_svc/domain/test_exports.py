@@ -3,8 +3,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.customer_svc.domain.customer import Identity, Owner, Totals, View
-from services.customer_svc.domain.exports import COLUMNS, Export, Format, Order, rows_max, safe_text, unknown_columns
+from services.customer_svc.domain.business import Totals
+from services.customer_svc.domain.customer import Identity, Owner, View
+from services.customer_svc.domain.exports import (
+    COLUMNS,
+    Export,
+    ExportPolicy,
+    Format,
+    Order,
+    rows_max,
+    safe_text,
+    unknown_columns,
+)
 from services.customer_svc.domain.viewing import Level
 
 
@@ -20,7 +30,7 @@ from services.customer_svc.domain.viewing import Level
     ],
 )
 def test_how_many_rows_a_role_takes_along(roles, is_top, most) -> None:
-    assert rows_max(frozenset(roles), is_top=is_top) == most
+    assert rows_max(ExportPolicy(1_000, 20_000, 200_000), frozenset(roles), is_top=is_top) == most
 
 
 def test_every_field_that_a_search_shows_of_a_customer_is_a_column() -> None:

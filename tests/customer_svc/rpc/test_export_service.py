@@ -22,7 +22,6 @@ from grpc_status import rpc_status
 from sqlalchemy import text
 
 from chassis.caller import Role
-from services.customer_svc.domain import exports
 from services.customer_svc.domain.customer import Owner
 from services.customer_svc.jobs.group_upkeep import clear_once
 from services.customer_svc.usecases import export_customers
@@ -95,6 +94,20 @@ async def makes(filled, channel, signed_in, hire):
         return Maker(channel, signed_in.staff(role, staff_id=staff, branch_id=branch))
 
     return make
+
+
+@pytest.fixture
+async def policy(bank):
+    """`await policy(manager, head, head_office)` puts other limits in force; they end with the test."""
+
+    async def put(*limits: int) -> None:
+        values = ", ".join(map(str, limits))
+        async with bank.database.begin() as tx:
+            await tx.execute(text(f"INSERT INTO export_policies VALUES (2, bank_now(), {values})"))
+
+    yield put
+    async with bank.database.begin() as tx:
+        await tx.execute(text("DELETE FROM export_policies WHERE version > 1"))
 
 
 async def refusal(call) -> tuple[grpc.StatusCode, str, dict[str, str]]:
@@ -212,8 +225,8 @@ async def test_exports_are_gone_after_a_day(makes, bank) -> None:
     assert left == 0
 
 
-async def test_more_than_the_limit_is_refused_and_not_cut(makes, monkeypatch) -> None:
-    monkeypatch.setattr(exports, "ROWS_MAX_HEAD", 1)
+async def test_more_than_the_limit_is_refused_and_not_cut(makes, policy) -> None:
+    await policy(1, 1, 2)
     head = await makes(Role.BRANCH_HEAD)
     assert await refusal(head.order()) == (
         Status.RESOURCE_EXHAUSTED,

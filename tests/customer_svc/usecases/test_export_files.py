@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime
 import pyarrow.parquet as pq
 import pytest
 
-from services.customer_svc.domain.customer import BranchBusiness, Identity, Totals, View
+from services.customer_svc.domain.business import BranchBusiness, Totals
+from services.customer_svc.domain.customer import Identity, View
 from services.customer_svc.domain.exports import COLUMNS, Export, Format, Order
 from services.customer_svc.domain.viewing import Level
 from services.customer_svc.usecases.export_files import CHUNK_BYTES, Pieces, file_of

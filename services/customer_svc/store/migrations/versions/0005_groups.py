@@ -66,6 +66,15 @@ CREATE TABLE group_generations_ended (
   PRIMARY KEY (group_id, generation)
 );
 
+CREATE TABLE export_policies (
+  version integer PRIMARY KEY,
+  start_time timestamptz NOT NULL,
+  rows_max_manager integer NOT NULL,
+  rows_max_head integer NOT NULL,
+  rows_max_head_office integer NOT NULL
+);
+INSERT INTO export_policies VALUES (1, timestamptz '2000-01-01 00:00:00+08', 1000, 20000, 200000);
+
 CREATE TABLE exports (
   export_id text COLLATE "C" PRIMARY KEY,
   creator_id text COLLATE "C" NOT NULL,
