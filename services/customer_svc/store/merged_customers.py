@@ -68,9 +68,12 @@ SELECT (SELECT count(*) FROM accounts WHERE customer_id = :id) AS account_count,
   (SELECT count(*) FROM loans WHERE customer_id = :id) AS loan_count,
   (SELECT count(*) FROM cards WHERE customer_id = :id) AS card_count,
   (SELECT count(*) FROM holdings WHERE customer_id = :id) AS holding_count,
-  (SELECT count(*) FROM relations WHERE customer_id = :id OR related_customer_id = :id) AS relation_count,
+  (SELECT count(*) FROM relations WHERE customer_id = :id OR related_customer_id = :id)
+    + (SELECT count(*) FROM manual_relations WHERE (customer_id = :id OR related_customer_id = :id)
+      AND end_time IS NULL) AS relation_count,
   (SELECT coalesce(cardinality(tag_codes), 0) FROM customers WHERE customer_id = :id) AS tag_count,
-  0 AS note_count,
+  (SELECT count(*) FROM notes WHERE customer_id = :id AND delete_time IS NULL)
+    + (SELECT count(*) FROM attachments WHERE customer_id = :id) AS note_count,
   (SELECT count(DISTINCT group_id) FROM group_members WHERE customer_id = :id) AS group_count""")
 _PAGE = text(
     "SELECT customer_id, survivor_id FROM merged_customers WHERE customer_id > :after ORDER BY customer_id LIMIT :limit"

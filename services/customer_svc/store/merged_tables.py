@@ -92,4 +92,13 @@ TABLES = (
     ),
     MergedTable("key_mark_changes", ("change_id",)),
     MergedTable("group_members", ("group_id", "generation")),
+    MergedTable("notes", ("note_id",)),
+    MergedTable("attachments", ("attachment_id",)),
+    MergedTable("manual_relations", ("relation_id",), leaves_out=_RELATED_TO_HIMSELF.format("related_customer_id")),
+    MergedTable(
+        "manual_relations",
+        ("relation_id",),
+        owner="related_customer_id",
+        leaves_out=_RELATED_TO_HIMSELF.format("customer_id"),
+    ),
 )

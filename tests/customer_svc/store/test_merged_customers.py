@@ -19,6 +19,8 @@ TABLES = (
         "key_marks",
         "key_mark_proposals",
         "group_members",
+        "notes",
+        "manual_relations",
         "customers",
     ),
 )
@@ -95,6 +97,16 @@ async def fill(bank, chance):
                     "UPDATE customers c SET key_reason = m.reason FROM key_marks m WHERE m.customer_id = c.customer_id"
                 )
                 await tx.execute(text(spread))
+            note = (
+                "INSERT INTO notes (customer_id, note_id, text, author_id, branch_id) VALUES (:who, :who, 'n', '', '')"
+            )
+            await tx.execute(text(note), {"who": who})
+            relation = (
+                "INSERT INTO manual_relations (customer_id, relation_id, related_customer_id, kind, reason, author_id,"
+                " branch_id) VALUES (:who, 'r' || :who, :other, 'household', 'r', 'a', 'b')"
+            )
+            other = chance.choice([one for one in people if one != who])
+            await tx.execute(text(relation), {"who": who, "other": other})
             member = "INSERT INTO group_members VALUES (:who, :group, 1)"
             await tx.execute(text(member), {"who": who, "group": chance.choice(["g1", "g2"])})
             proposal = (
