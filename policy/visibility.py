@@ -191,6 +191,7 @@ _IDENTITY = (
     "occupation",
     "residence_district",
     "customer_since_date",
+    "industry",
 )
 CLEAR_FROM: Mapping[str, Level] = MappingProxyType(
     {
@@ -203,6 +204,7 @@ CLEAR_FROM: Mapping[str, Level] = MappingProxyType(
         "update_time": Level.PRIMARY,
         # A secondary side sees its own row and the primary's branch.
         "owners": Level.PRIMARY,
+        "ownership_periods": Level.PRIMARY,
         "total": Level.PRIMARY,
         "other_branches": Level.PRIMARY,
         "own": Level.SECONDARY,
@@ -213,15 +215,19 @@ CLEAR_FROM: Mapping[str, Level] = MappingProxyType(
         "value": Level.PRIMARY,
         # Needed wherever something is sold to him, and before anybody contacts him.
         "risk_rating": Level.SECONDARY,
+        "risk_rating_expiry_date": Level.SECONDARY,
         "contact_room": Level.SECONDARY,
         # That, how and when another branch contacted him; not about what, nor by whom.
         "contacts": Level.SECONDARY,
+        # As the services that keep them show them to him.
+        "alerts": Level.SECONDARY,
+        "tasks": Level.SECONDARY,
         "notes": Level.SECONDARY,
         "business_date": Level.SECONDARY,
     }
 )
 _MASKED_FROM: Mapping[str, Level] = MappingProxyType(
-    dict.fromkeys(("id_number", "mobile", "state", "owners"), Level.SECONDARY)
+    dict.fromkeys(("id_number", "mobile", "state", "owners", "ownership_periods"), Level.SECONDARY)
 )
 CONTACT_FIELDS = frozenset({"id_number", "mobile"})
 NAMING_FIELDS = CONTACT_FIELDS | {"display_name"}

@@ -36,10 +36,14 @@ from services.customer_svc.jobs.group_upkeep import build_nightly, clear_away
 from services.customer_svc.jobs.merges import find_nightly, run_always
 from services.customer_svc.jobs.partitions import keep_partitions
 from services.customer_svc.jobs.reencrypt import check_keys, keep_sealed, seal_plain
+from services.customer_svc.peers.alerts import ALERT_SERVICE
 from services.customer_svc.peers.contact_rooms import CONTACT_ROOM_SERVICE
+from services.customer_svc.peers.contacts import CONTACT_SERVICE
 from services.customer_svc.peers.merges import ASSIGNMENT_MERGE_SERVICE, CAMPAIGN_MERGE_SERVICE, MergePeers
 from services.customer_svc.peers.org import ORG_SERVICE
 from services.customer_svc.peers.ownership import OWNERSHIP_SERVICE, owners_when_lagging
+from services.customer_svc.peers.parts import Sources, parts_from
+from services.customer_svc.peers.tasks import TASK_SERVICE
 from services.customer_svc.rpc.audit_service import VERIFY, AuditServicer, Verifying
 from services.customer_svc.rpc.contact_data_service import ContactDataServicer
 from services.customer_svc.rpc.convert_groups import reader_of
@@ -68,7 +72,16 @@ CONTACT_DATA_SERVICE = "banyan.customer.v1.ContactDataService"
 IMPORT_SERVICE = "banyan.customer.v1.ImportService"
 OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
 MERGE_SERVICE = "banyan.customer.v1.MergeService"
-NEEDS = (OWNERSHIP_SERVICE, ORG_SERVICE, CONTACT_ROOM_SERVICE, ASSIGNMENT_MERGE_SERVICE, CAMPAIGN_MERGE_SERVICE)
+NEEDS = (
+    OWNERSHIP_SERVICE,
+    ORG_SERVICE,
+    CONTACT_ROOM_SERVICE,
+    ASSIGNMENT_MERGE_SERVICE,
+    CAMPAIGN_MERGE_SERVICE,
+    CONTACT_SERVICE,
+    TASK_SERVICE,
+    ALERT_SERVICE,
+)
 
 
 async def main(settings: Settings) -> None:
@@ -91,6 +104,9 @@ async def main(settings: Settings) -> None:
     net = await mesh(settings, APPLICATION, NEEDS, Signer(keys, APPLICATION))
     ownership, org = follow_ownership(database, net, wakeups), follow_org(database, net, wakeups)
     rooms = follow_contact_rooms(database, net, wakeups)
+    sources = Sources(
+        *(net.channel(name) for name in (OWNERSHIP_SERVICE, CONTACT_SERVICE, TASK_SERVICE, ALERT_SERVICE))
+    )
     following = (ownership, org, rooms)
     customers = CustomerServicer(
         database,
@@ -99,6 +115,7 @@ async def main(settings: Settings) -> None:
         paging.secret(settings.keys),
         settings.currency,
         data_keys,
+        parts_from(sources),
     )
     imports = CustomerImportServicer(BulkImport(database, bulk_tables(data_keys)), wakeups)
     served = [

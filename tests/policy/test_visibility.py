@@ -87,7 +87,8 @@ def test_nothing_is_own_for_staff_who_see_existence_only() -> None:
 def test_each_level_sees_what_the_matrix_says() -> None:
     assert masked_fields(Level.PRIMARY) == masked_fields(Level.SERVICE) == ()
     bank_wide = ("key_mark", "tags", "total", "value")
-    hidden = tuple(sorted((*bank_wide, "id_number", "mobile", "other_branches", "owners", "state", "update_time")))
+    others = ("other_branches", "owners", "ownership_periods")
+    hidden = tuple(sorted((*bank_wide, *others, "id_number", "mobile", "state", "update_time")))
     assert masked_fields(Level.SECONDARY) == hidden
     assert set(masked_fields(Level.EXISTENCE)) == set(CLEAR_FROM)
     assert {sight(field, Level.SECONDARY) for field in CONTACT_FIELDS} == {Sight.MASKED}

@@ -27,10 +27,14 @@ __all__ = [
     "Counted",
     "Instant",
     "Room",
+    "Standing",
     "Wanted",
     "keys_of",
     "room_for",
+    "standing",
 ]
+
+CHANNELS = ("SMS", "CALL", "PUSH", "MAIL", "WECHAT")
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,21 @@ class ContactPolicy:
     consent_required: bool = False
     caps: Sequence[Cap] = ()
     gone: bool = False
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Whether and how often a customer may be contacted: the room on each channel, with what is known of him."""
+
+    room: ContactRoom
+    rooms: Sequence[tuple[str, Room]] = ()
+
+
+def standing(room: ContactRoom, policy: ContactPolicy | None, at: datetime) -> Standing:
+    """The room for a marketing contact of a new campaign on each channel; none is told while no policy is known."""
+    if policy is None:
+        return Standing(room)
+    return Standing(room, [(channel, room_for(Wanted(channel), at, room, policy)) for channel in CHANNELS])
 
 
 def room_for(wanted: Wanted, at: datetime, room: ContactRoom, policy: ContactPolicy) -> Room:

@@ -4,7 +4,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
-from policy.visibility import Level, OwnerRow, Scope, Side, Sight, mask_id_number, mask_mobile, masked_fields, sight
+from policy.visibility import (
+    Level,
+    OwnerRow,
+    Scope,
+    Side,
+    Sight,
+    mask_id_number,
+    mask_mobile,
+    mask_name,
+    masked_fields,
+    sight,
+)
+from services.customer_svc.domain.business import BranchBusiness, ProductTotals, Totals
+from services.customer_svc.domain.contact_room import Standing
+from services.customer_svc.domain.indicators import Indicator
+from services.customer_svc.domain.key_marks import KeyMark
+from services.customer_svc.domain.parts import Parts
+from services.customer_svc.domain.tags import CustomerTag
 
 ACTIVE = "ACTIVE"
 
@@ -27,6 +44,9 @@ class Identity:
     customer_since_date: date | None = None
     state: str | None = None
     update_time: datetime | None = None
+    risk_rating: int | None = None
+    risk_rating_expiry_date: date | None = None
+    industry: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,78 +66,50 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Totals:
-    """Sums of a customer's business at one branch or over the bank; None is unknown, or nothing to sum."""
-
-    deposit_balance_minor: int | None = None
-    deposit_average_minor: int | None = None
-    loan_outstanding_minor: int | None = None
-    card_limit_minor: int | None = None
-    account_count: int = 0
-    loan_count: int = 0
-    card_count: int = 0
-
-
-@dataclass(frozen=True)
-class Account:
-    account_id: str
-    kind: str
-    open_date: date
-    close_date: date | None
-    balance_minor: int | None
-
-
-@dataclass(frozen=True)
-class Loan:
-    loan_id: str
-    product: str | None
-    principal_minor: int
-    outstanding_minor: int | None
-    outstanding_estimated: bool
-    disburse_date: date
-    due_date: date | None
-    state: str
-    in_arrears: bool
-    officer_id: str | None
-
-
-@dataclass(frozen=True)
-class Card:
-    card_id: str
-    product: str | None
-    limit_minor: int | None
-    open_date: date
-    close_date: date | None
-
-
-@dataclass(frozen=True)
-class BranchBusiness:
-    """A customer's business at one branch, in detail."""
-
-    branch_id: str
-    totals: Totals = Totals()
-    accounts: Sequence[Account] = ()
-    loans: Sequence[Loan] = ()
-    cards: Sequence[Card] = ()
-
-
-@dataclass(frozen=True)
 class RelatedPerson:
+    """Somebody who stands by the customer as what `kind` says; with `reverse` it is the customer who does by him.
+
+    The id is None if the viewer does not see him; `named` says whether he sees his name.
+    """
+
     kind: str
-    customer_id: str
+    customer_id: str | None
     display_name: str | None
     mobile: str | None
+    reverse: bool = False
+    manual: bool = False
+    named: bool = True
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a customer is worth to the bank; None is unknown."""
+
+    tier: int | None = None
+    tier_gap_minor: int | None = None
+    contribution_minor: int | None = None
+    lifecycle: str | None = None
 
 
 @dataclass(frozen=True)
 class Root:
-    """A customer without his business: what a search returns of him."""
+    """A customer without his business: what a search returns of him. Only his page has the last two."""
 
     identity: Identity
     owners: Sequence[Owner]
     business_date: date | None
     total_deposit_balance_minor: int | None = None
     total_deposit_average_minor: int | None = None
+    value: Value = Value()
+    indicators: Sequence[Indicator] = ()
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What is said of a customer on the whole bank's money."""
+
+    tags: Sequence[CustomerTag] = ()
+    key_mark: KeyMark | None = None
 
 
 @dataclass(frozen=True)
@@ -127,11 +119,17 @@ class Business:
     by_branch: Sequence[tuple[str, Totals]] = ()
     own: BranchBusiness | None = None
     related_people: Sequence[RelatedPerson] = ()
+    product_totals: Sequence[ProductTotals] = ()
+    marks: Marks = Marks()
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True)
 class View:
-    """A customer as one viewer sees him; `masked_fields` names what was emptied or masked."""
+    """A customer as one viewer sees him; `masked_fields` names what was emptied or masked.
+
+    `parts` are what other services tell the viewer; they decide themselves what he may see.
+    """
 
     level: Level
     identity: Identity
@@ -142,6 +140,13 @@ class View:
     related_people: Sequence[RelatedPerson] = ()
     business_date: date | None = None
     masked_fields: Sequence[str] = field(default=())
+    product_totals: Sequence[ProductTotals] = ()
+    """At the other branches."""
+    total_indicators: Sequence[Indicator] = ()
+    value: Value | None = None
+    marks: Marks = Marks()
+    standing: Standing | None = None
+    parts: Parts = field(default_factory=Parts)
 
 
 def view(root: Root, business: Business, scope: Scope) -> View:
@@ -162,9 +167,14 @@ def view(root: Root, business: Business, scope: Scope) -> View:
         total=_whole_bank(root, business) if whole else None,
         own=business.own,
         other_branches=tuple(sums for sums in business.by_branch if whole and sums[0] != own_id),
-        related_people=tuple(_masked_person(person) for person in business.related_people),
+        related_people=tuple(masked_person(person) for person in business.related_people),
         business_date=root.business_date,
         masked_fields=masked_fields(level),
+        product_totals=tuple(sums for sums in business.product_totals if whole and sums.branch_id != own_id),
+        total_indicators=root.indicators if whole else (),
+        value=root.value if sight("value", level) is Sight.CLEAR else None,
+        marks=_seen_marks(business.marks, level),
+        standing=business.standing if sight("contact_room", level) is Sight.CLEAR else None,
     )
 
 
@@ -214,5 +224,17 @@ def _known_sum(amounts: Sequence[int | None]) -> int | None:
     return sum(known) if known and len(known) == len(amounts) else None
 
 
-def _masked_person(person: RelatedPerson) -> RelatedPerson:
-    return replace(person, mobile=mask_mobile(person.mobile) if person.mobile else None)
+def _seen_marks(marks: Marks, level: Level) -> Marks:
+    return Marks(
+        tags=marks.tags if sight("tags", level) is Sight.CLEAR else (),
+        key_mark=marks.key_mark if sight("key_mark", level) is Sight.CLEAR else None,
+    )
+
+
+def masked_person(person: RelatedPerson) -> RelatedPerson:
+    """Masks his number, and his name if the viewer does not see it."""
+    return replace(
+        person,
+        mobile=mask_mobile(person.mobile) if person.mobile else None,
+        display_name=person.display_name if person.named or not person.display_name else mask_name(person.display_name),
+    )

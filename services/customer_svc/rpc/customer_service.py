@@ -15,12 +15,13 @@ from services.customer_svc.domain.conditions import Condition
 from services.customer_svc.domain.facts import CustomerFact
 from services.customer_svc.domain.query import Query
 from services.customer_svc.peers.ownership import OwnersNow
+from services.customer_svc.peers.parts import AskParts
 from services.customer_svc.rpc import convert, convert_query
 from services.customer_svc.usecases.contact_hashes import hashed
 from services.customer_svc.usecases.count_customers import count_customers
 from services.customer_svc.usecases.explain_query import explain_query
 from services.customer_svc.usecases.facet_customers import facet_customers
-from services.customer_svc.usecases.get_customer import get_customer
+from services.customer_svc.usecases.get_customer import get_customer, with_parts
 from services.customer_svc.usecases.search_customers import search_customers
 
 PAGE_SIZE_MAX = 500
@@ -35,6 +36,7 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
         paging_secret: bytes,
         currency: str,
         keys: DataKeys,
+        ask_parts: AskParts,
     ) -> None:
         self._database = database
         self._facts = facts
@@ -42,6 +44,7 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
         self._paging_secret = paging_secret
         self._currency = currency
         self._keys = keys
+        self._ask_parts = ask_parts
 
     async def GetCustomer(self, request: pb.GetCustomerRequest, _context: Context) -> customer_pb2.Customer:
         customer_id = names.parse_one("customers", request.name)
@@ -49,7 +52,7 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
         owners_now = await self._owners_now(customer_id)
         async with self._database.read() as conn:
             view = await get_customer(conn, customer_id, reading, owners_now)
-        return convert.view_to_wire(view, self._currency)
+        return convert.view_to_wire(await with_parts(view, self._ask_parts), self._currency)
 
     async def SearchCustomers(
         self, request: pb.SearchCustomersRequest, _context: Context

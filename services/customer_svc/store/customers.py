@@ -11,23 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.data_keys import DataKeys
 from chassis.sql.audit import AuditEntry, audit, audit_read_cte
 from services.customer_svc.domain.contact_data import ContactData
-from services.customer_svc.domain.customer import (
-    Account,
-    BranchBusiness,
-    Card,
-    Identity,
-    Loan,
-    Owner,
-    RelatedPerson,
-    Root,
-    Totals,
-)
+from services.customer_svc.domain.customer import Identity, Owner, Root, Totals, Value
+from services.customer_svc.domain.indicators import indicators
 from services.customer_svc.domain.viewing import Level, Reading, Scope
 from services.customer_svc.store import contact_data
+from services.customer_svc.store.figure_columns import FIGURES
 from services.customer_svc.store.scope import opened_somewhere, texts
-from services.customer_svc.store.tables import CHASSIS, customers, owners, relations
+from services.customer_svc.store.tables import CHASSIS, customers, owners
 
-PEOPLE_MAX = 100
 _IDENTITY = (
     "customer_type",
     "display_name",
@@ -40,7 +31,11 @@ _IDENTITY = (
     "customer_since_date",
     "state",
     "update_time",
+    "risk_rating",
+    "risk_rating_expiry_date",
+    "industry",
 )
+_VALUE = ("tier", "tier_gap_minor", "contribution_minor", "lifecycle")
 _OWNER = ("branch_id", "side", "manager_id", "since_date", "private_manager_id")
 
 # What is closed counts no more from the day after its last one. `kind` tells accounts, loans, cards and figures apart.
@@ -72,23 +67,6 @@ FROM (
 GROUP BY customer_id, branch_id ORDER BY customer_id, branch_id
 """)
 
-_DETAIL = text("""
-SELECT
-  (SELECT json_agg(x) FROM (
-    SELECT account_id, kind, open_date, close_date, balance_minor FROM accounts
-    WHERE customer_id = :customer_id AND branch_id = :branch_id ORDER BY open_date, account_id LIMIT 100) x
-  ) AS accounts,
-  (SELECT json_agg(x) FROM (
-    SELECT loan_id, product, principal_minor, outstanding_minor, outstanding_estimated, disburse_date, due_date, state,
-      in_arrears, officer_id FROM loans
-    WHERE customer_id = :customer_id AND branch_id = :branch_id ORDER BY disburse_date DESC, loan_id LIMIT 100) x
-  ) AS loans,
-  (SELECT json_agg(x) FROM (
-    SELECT card_id, product, limit_minor, open_date, close_date FROM cards
-    WHERE customer_id = :customer_id AND branch_id = :branch_id ORDER BY open_date DESC, card_id LIMIT 100) x
-  ) AS cards
-""").columns(accounts=JSON, loans=JSON, cards=JSON)
-
 
 async def business_day(conn: AsyncConnection) -> date:
     """The business date of the figures; before the first import, today by bank time."""
@@ -102,9 +80,27 @@ async def read_roots(
     conn: AsyncConnection, customer_ids: Sequence[str], scope: Scope, reading: Reading
 ) -> dict[str, Root]:
     """Those of the customers whom the viewer sees at all, without their business; each is noted as read."""
-    keys = _keys_of(reading)
-    rows = await conn.execute(_noted(_roots(customers.c.customer_id == any_(texts(customer_ids)), scope), reading))
+    keys = keys_of(reading)
+    rows = await conn.execute(noted(_roots(customers.c.customer_id == any_(texts(customer_ids)), scope), reading))
     return {row.customer_id: _root(row, contact_data.opened(keys, row)) for row in rows}
+
+
+async def read_page(conn: AsyncConnection, customer_id: str, scope: Scope, reading: Reading) -> Root | None:
+    """A customer as his page shows him, without his business, if the viewer sees him at all; he is noted as read."""
+    query = _roots(customers.c.customer_id == customer_id, scope).add_columns(
+        *(customers.c[name] for name in _VALUE),
+        *(customers.c[f"total_{name}"].label(f"figure_{name}") for name in FIGURES),
+    )
+    row = (await conn.execute(noted(query, reading))).one_or_none()
+    if row is None:
+        return None
+    root = _root(row, contact_data.opened(keys_of(reading), row))
+    figures = {name: getattr(row, f"figure_{name}") for name in FIGURES}
+    return replace(
+        root,
+        value=Value(*(getattr(row, name) for name in _VALUE)),
+        indicators=indicators(figures, root.business_date) if root.business_date else (),
+    )
 
 
 async def read_totals(
@@ -124,35 +120,6 @@ async def read_totals(
         )
         found[row.customer_id].append((row.branch_id, totals))
     return found
-
-
-async def read_detail(conn: AsyncConnection, customer_id: str, branch_id: str) -> BranchBusiness:
-    """A customer's business at one branch in detail, without its sums."""
-    row = (await conn.execute(_DETAIL, {"customer_id": customer_id, "branch_id": branch_id})).one()
-    return BranchBusiness(
-        branch_id,
-        accounts=tuple(Account(**_dated(item)) for item in row.accounts or ()),
-        loans=tuple(Loan(**_dated(item)) for item in row.loans or ()),
-        cards=tuple(Card(**_dated(item)) for item in row.cards or ()),
-    )
-
-
-async def read_people(conn: AsyncConnection, customer_id: str, reading: Reading) -> Sequence[RelatedPerson]:
-    """The people related to a customer, each noted as read."""
-    person, c = customers.alias("person"), relations.c
-    people = (
-        select(c.kind, person.c.customer_id, person.c.display_name, *contact_data.sealed_of(person.c.customer_id))
-        .join(person, and_(person.c.customer_id == c.related_customer_id, ~person.c.gone))
-        .where(c.customer_id == customer_id)
-        .order_by(c.kind, person.c.customer_id)
-        .limit(PEOPLE_MAX)
-    )
-    keys = _keys_of(reading)
-    found = [
-        RelatedPerson(row.kind, row.customer_id, row.display_name, contact_data.opened(keys, row).mobile)
-        for row in await conn.execute(_noted(people, reading))
-    ]
-    return sorted(found, key=lambda related: (related.kind, related.customer_id))
 
 
 async def note_lookup(tx: AsyncConnection, reading: Reading, fields: Sequence[str]) -> None:
@@ -176,7 +143,7 @@ def _roots(which: ColumnElement[bool], scope: Scope) -> Select[Any]:
     ).where(and_(which, ~c.gone, opened_somewhere(scope, Level.EXISTENCE)))
 
 
-def _noted(rows: SelectBase, reading: Reading) -> Select[Any]:
+def noted(rows: SelectBase, reading: Reading) -> Select[Any]:
     """The same rows, and one row of audit for each."""
     seen = rows.cte("seen")
     return select(seen).add_cte(audit_read_cte(CHASSIS.audit, _entry(reading), seen))
@@ -186,7 +153,8 @@ def _entry(reading: Reading) -> AuditEntry:
     return AuditEntry(reading.viewer.staff_id, reading.viewer.branch_id, reading.request_id, reading.method)
 
 
-def _keys_of(reading: Reading) -> DataKeys:
+def keys_of(reading: Reading) -> DataKeys:
+    """What opens contact data for this read."""
     assert reading.keys is not None, "who shows contact data brings the keys that open it"
     return reading.keys
 
@@ -196,14 +164,14 @@ def _root(row: Row[Any], contact: ContactData) -> Root:
     identity = Identity(row.customer_id, **clear, id_number=contact.id_number, mobile=contact.mobile)
     return Root(
         identity,
-        owners=[Owner(**_dated(item)) for item in row.owner_rows or ()],
+        owners=[Owner(**dated(item)) for item in row.owner_rows or ()],
         business_date=row.business_date,
         total_deposit_balance_minor=row.total_deposit_balance_minor,
         total_deposit_average_minor=row.total_deposit_average_minor,
     )
 
 
-def _dated(item: Mapping[str, Any]) -> dict[str, Any]:
+def dated(item: Mapping[str, Any]) -> dict[str, Any]:
     """JSON tells days as texts."""
     return {
         name: date.fromisoformat(value) if name.endswith("_date") and value is not None else value

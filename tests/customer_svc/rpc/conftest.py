@@ -25,6 +25,7 @@ from chassis.sql.bulk import BulkImport
 from chassis.testing import SignedIn, app_of, in_process
 from services.customer_svc.domain.customer import Owner
 from services.customer_svc.domain.org import Staff
+from services.customer_svc.domain.parts import Parts
 from services.customer_svc.rpc.customer_group_service import BUILD, Building, CustomerGroupServicer
 from services.customer_svc.rpc.customer_service import CustomerServicer
 from services.customer_svc.rpc.export_service import Exporting, ExportServicer
@@ -54,6 +55,23 @@ def source() -> Source:
     return Source()
 
 
+class Peers:
+    """Stands for the services that know more of customers: tells what a test says, and remembers who was asked of."""
+
+    def __init__(self) -> None:
+        self.parts = Parts()
+        self.asked: list[str] = []
+
+    async def __call__(self, customer_id: str) -> Parts:
+        self.asked.append(customer_id)
+        return self.parts
+
+
+@pytest.fixture
+def peers() -> Peers:
+    return Peers()
+
+
 @pytest.fixture(scope="session")
 def signed_in(tmp_path_factory: pytest.TempPathFactory) -> SignedIn:
     return SignedIn(tmp_path_factory.mktemp("keys"))
@@ -76,14 +94,14 @@ async def working(operations) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def channel(bank, signed_in, source, operations, tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
+async def channel(bank, signed_in, source, operations, peers, tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
     database, wakeups = bank.database, Wakeups(None)
     publisher = Publisher(database, facts.FEED, facts.read_page, wakeups)
     services = [
         Served(
             "banyan.customer.v1.CustomerService",
             customer_service_pb2_grpc.add_CustomerServiceServicer_to_server,
-            CustomerServicer(database, publisher, source, SECRET, "CNY", bank.keys),
+            CustomerServicer(database, publisher, source, SECRET, "CNY", bank.keys, peers),
         ),
         Served(
             "banyan.customer.v1.ImportService",

@@ -95,15 +95,20 @@ async def test_the_primary_head_sees_everything(asks) -> None:
 async def test_related_people_are_shown_with_a_masked_number(asks) -> None:
     wang = await asks(Role.BRANCH_HEAD, "b1").get("wang")
     [person] = wang.related_people
-    assert (person.kind, person.customer, person.display_name) == ("disponent", "customers/zhao", "赵六")
-    assert person.mobile == "137****0001"
+    assert (person.kind, person.display_name, person.mobile) == ("disponent", "赵*", "137****0001")
+    assert person.customer == "", "whom the head does not see himself has no link"
+    [person] = (await asks(Role.SERVICE).get("wang")).related_people
+    assert (person.customer, person.display_name, person.mobile) == ("customers/zhao", "赵六", "137****0001")
+    assert person.direction == customer_pb2.RelatedPerson.DIRECTION_PERSON
+    [person] = (await asks(Role.SERVICE).get("zhao")).related_people
+    assert (person.customer, person.direction) == ("customers/wang", customer_pb2.RelatedPerson.DIRECTION_CUSTOMER)
 
 
 async def test_a_secondary_head_sees_his_own_branch_only(asks) -> None:
     wang = await asks(Role.BRANCH_HEAD, "b2").get("wang")
     assert wang.view_level == customer_pb2.VIEW_LEVEL_SECONDARY
     masked = {"id_number", "mobile", "other_branches", "owners", "state", "total", "update_time"}
-    masked |= {"key_mark", "tags", "value"}
+    masked |= {"key_mark", "ownership_periods", "tags", "value"}
     assert set(wang.masked_fields) == masked
     assert not wang.HasField("total")
     assert not wang.other_branches

@@ -51,7 +51,7 @@ async def answers(_merging):
 
 
 @pytest.fixture
-async def stubs(bank, signed_in, tmp_path):
+async def stubs(bank, signed_in, peers, tmp_path):
     """Wang is twice at b1 and once more at b2; all lie under north."""
     born = {"display_name": "王小明", "birth_date": date(1990, 1, 1)}
     await bank.load(
@@ -70,7 +70,7 @@ async def stubs(bank, signed_in, tmp_path):
     long_work = Operations(bank.database, "customer", {FIND: Finding(bank.database)})
     wakeups = Wakeups(None)
     publisher = Publisher(bank.database, facts.FEED, facts.read_page, wakeups)
-    customers = CustomerServicer(bank.database, publisher, followed, SECRET, "CNY", bank.keys)
+    customers = CustomerServicer(bank.database, publisher, followed, SECRET, "CNY", bank.keys, peers)
     services = [
         Served(
             "banyan.customer.v1.MergeService",
