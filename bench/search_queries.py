@@ -146,7 +146,7 @@ def _holding(chance: Random) -> Condition:
 def _behaviour(chance: Random) -> Condition:
     inflow = Bound("inflow_90d_minor", round(10 ** chance.uniform(3.5, 5)))
     active = Span("last_active_date", most=chance.randrange(60, 180))
-    visits = Bound("mobile_90d_count", chance.randrange(5, 30))
+    visits = Bound("mobile_share_percent", chance.randrange(20, 70))
     return chance.choice(
         (
             FigureCondition("behaviour", whole_bank=True, bounds=(chance.choice((visits, inflow)),)),
