@@ -83,6 +83,10 @@ async def fill(bank, chance):
         {"customer_id": who, "branch_id": place, "month_date": date(2026, 6, 1), "end_minor": 5} for who, place in pairs
     ]
     await bank.load("monthly_balances", months)
+    await fill_by_hand(bank, chance, people)
+
+
+async def fill_by_hand(bank, chance, people):
     async with bank.database.begin() as tx:
         for who in people:
             if chance.random() < 0.7:
