@@ -17,6 +17,7 @@ from banyan.campaign.v1 import import_service_pb2 as campaign_pb2
 from banyan.campaign.v1 import import_service_pb2_grpc as campaign_grpc
 from banyan.customer.v1 import import_service_pb2 as customer_pb2
 from banyan.customer.v1 import import_service_pb2_grpc as customer_grpc
+from banyan.customer.v1 import merge_pb2, merge_service_pb2, merge_service_pb2_grpc
 from google.longrunning import operations_pb2
 from google.rpc.code_pb2 import FAILED_PRECONDITION, INVALID_ARGUMENT
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
@@ -88,6 +89,19 @@ class Operations(operation_service_pb2_grpc.OperationServiceServicer):
         return operation
 
 
+class Merges(merge_service_pb2_grpc.MergeServiceServicer):
+    """Tells three merged customers, two a page."""
+
+    async def ListMergedCustomers(self, request, _context):
+        start = int(request.page_token or 0)
+        told = [
+            merge_pb2.MergedCustomer(merged_customer=f"customers/m{n}", survivor=f"customers/s{n}")
+            for n in range(start, min(start + 2, 3))
+        ]
+        token = str(start + 2) if start + 2 < 3 else ""
+        return merge_service_pb2.ListMergedCustomersResponse(merged_customers=told, next_page_token=token)
+
+
 @pytest.fixture
 async def bank(monkeypatch):
     """The services, each with a publisher that talks to them."""
@@ -101,6 +115,7 @@ async def bank(monkeypatch):
     import_service_pb2_grpc.add_ImportServiceServicer_to_server(import_service_pb2_grpc.ImportServiceServicer(), server)
     ownership_service_pb2_grpc.add_OwnershipServiceServicer_to_server(servicers["ownership"], server)
     operation_service_pb2_grpc.add_OperationServiceServicer_to_server(servicers["operations"], server)
+    merge_service_pb2_grpc.add_MergeServiceServicer_to_server(Merges(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -123,6 +138,10 @@ def refusal(reason, code=INVALID_ARGUMENT):
     field = BadRequest.FieldViolation(field="rows[17].product_id", description="is unknown")
     status.details.add().Pack(BadRequest(field_violations=[field]))
     return status
+
+
+async def test_all_who_were_merged_are_asked_for_page_by_page(bank):
+    assert await bank["publisher"].merged_customers() == [(f"m{n}", f"s{n}") for n in range(3)]
 
 
 async def test_a_table_arrives_whole_with_its_name_and_date_at_each_service_that_takes_it(bank, products):
