@@ -94,8 +94,8 @@ def _short(line: str) -> str:
     return re.sub(r"\{([^{}]{40})[^{}]*\}", r"{\1…}", line)
 
 
-def _written(worst: Sequence[tuple[Timed, str]]) -> str:
-    parts = [_HEADER.format(customers=search_bank.CUSTOMERS, queries=QUERIES)]
+def _written(worst: Sequence[tuple[Timed, str]], customers: int) -> str:
+    parts = [_HEADER.format(customers=customers, queries=QUERIES)]
     for number, (timed, plan) in enumerate(worst, 1):
         meaning = next(meaning for mark, meaning in _MEANINGS if mark in plan)
         parts.append(f"\n## {number}. {timed.name}: {timed.seconds * 1000:.0f} ms\n\n{meaning}\n\n```\n{plan}\n```\n")
@@ -105,7 +105,7 @@ def _written(worst: Sequence[tuple[Timed, str]]) -> str:
 def main(customers: int = search_bank.CUSTOMERS, document: Path = DOCUMENT) -> int:
     """Builds the bank, asks, and writes the document."""
     with searching(customers) as run:
-        document.write_text(_written(uvloop.run(_worst(run))))
+        document.write_text(_written(uvloop.run(_worst(run)), customers))
     return 0
 
 
