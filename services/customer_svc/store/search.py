@@ -168,16 +168,17 @@ async def _along_index(conn: AsyncConnection, asked: Asked, after: Position | No
 def _sorted(asked: Asked, after: Position | None) -> Select[Any, str]:
     order, column = asked.query.order, _order_column(asked.query.order.field)
     here = searched_columns([column]) == [column]
-    first = [column.is_(None), *_ends(order, column, KEY)] if here else []
-    found = staged(asked, _wanted(asked), [column], first)
-    value, key = found.named[0], found.key
+    lacking = column.is_(None).label("lacks_it")
+    first = [lacking, *_ends(order, column, KEY)] if here else []
+    found = staged(asked, _wanted(asked), [column, lacking], first)
+    (value, lacks), key = found.named, found.key
     statement = found.statement.with_only_columns(value, key)
     if after is not None:
         behind = value.is_(None) & _behind(key, literal(after.customer_id), order)
         if after.value is not None:
             behind = value.is_(None) | _behind(tuple_(value, key), _place(after, value), order)
         statement = statement.where(behind)
-    return statement.order_by(value.is_(None), *_ends(order, value, key))
+    return statement.order_by(lacks, *_ends(order, value, key))
 
 
 def _place(after: Position, column: ColumnElement[Any]) -> ColumnElement[Any]:

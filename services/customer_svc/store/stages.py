@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Label, Select, select
 from sqlalchemy.sql.util import ClauseAdapter
 
 from services.customer_svc.domain.conditions import Condition
@@ -64,13 +64,20 @@ def staged(
     if not elsewhere or seen.source is not customer_search:
         return plain(asked, wanted, named)
     own = [seen.own_branch_id] if seen.own_branch_id is not None and OWN_FIGURES in tables_of(elsewhere) else []
-    kept = searched_columns([KEY, *later, *named, *own])
+    # Under its name, what it is computed from counts no more; an order by it is then known to be kept.
+    computed = {each.name: each for each in named if isinstance(each, Label) and each not in elsewhere}
+    kept = searched_columns([KEY, *later, *(each for each in named if each not in computed.values()), *own])
     # OFFSET 0 keeps the two apart.
-    inner = select(*kept).where(*_always(seen), *first).order_by(*order).offset(0).subquery("left_over")
+    inner = (
+        select(*kept, *computed.values()).where(*_always(seen), *first).order_by(*order).offset(0).subquery("left_over")
+    )
     adapter = ClauseAdapter(inner)
     key, own_branch_id = inner.c.customer_id, adapter.traverse(own[0]) if own else None
     then = [adapter.traverse(each) for each in later]
-    called = [adapter.traverse(each) for each in named]
+    called = [
+        inner.c[each.name] if isinstance(each, Label) and each.name in computed else adapter.traverse(each)
+        for each in named
+    ]
     source = joined(inner, key, own_branch_id, [*then, *called])
     return Matching(select(key).select_from(source).where(*then), key, called)
 
