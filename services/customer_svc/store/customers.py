@@ -88,7 +88,6 @@ async def read_roots(
 async def read_page(conn: AsyncConnection, customer_id: str, scope: Scope, reading: Reading) -> Root | None:
     """A customer as his page shows him, without his business, if the viewer sees him at all; he is noted as read."""
     query = _roots(customers.c.customer_id == customer_id, scope).add_columns(
-        *(customers.c[name] for name in _VALUE),
         *(customers.c[f"total_{name}"].label(f"figure_{name}") for name in FIGURES),
     )
     row = (await conn.execute(noted(query, reading))).one_or_none()
@@ -96,11 +95,7 @@ async def read_page(conn: AsyncConnection, customer_id: str, scope: Scope, readi
         return None
     root = _root(row, contact_data.opened(keys_of(reading), row))
     figures = {name: getattr(row, f"figure_{name}") for name in FIGURES}
-    return replace(
-        root,
-        value=Value(*(getattr(row, name) for name in _VALUE)),
-        indicators=indicators(figures, root.business_date) if root.business_date else (),
-    )
+    return replace(root, indicators=indicators(figures, root.business_date) if root.business_date else ())
 
 
 async def read_totals(
@@ -134,7 +129,7 @@ def _roots(which: ColumnElement[bool], scope: Scope) -> Select[Any]:
     c = customers.c
     return select(
         c.customer_id,
-        *(c[name] for name in _IDENTITY),
+        *(c[name] for name in (*_IDENTITY, *_VALUE)),
         *contact_data.sealed_of(c.customer_id),
         c.total_deposit_balance_minor,
         c.total_deposit_average_minor,
@@ -168,6 +163,7 @@ def _root(row: Row[Any], contact: ContactData) -> Root:
         business_date=row.business_date,
         total_deposit_balance_minor=row.total_deposit_balance_minor,
         total_deposit_average_minor=row.total_deposit_average_minor,
+        value=Value(*(getattr(row, name) for name in _VALUE)),
     )
 
 
