@@ -8,6 +8,7 @@ import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,12 +28,16 @@ class Answer:
     """What came back over HTTP."""
 
     status: int
-    text: str
+    content: bytes
     headers: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
+    def text(self) -> str:
+        return self.content.decode()
+
+    @property
     def json(self) -> Any:
-        return json.loads(self.text)
+        return json.loads(self.content)
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,31 @@ class Banyan:
             request.add_header(name, value)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
-                return Answer(answer.status, answer.read().decode(), {k.lower(): v for k, v in answer.headers.items()})
+                return Answer(answer.status, answer.read(), {k.lower(): v for k, v in answer.headers.items()})
         except urllib.error.HTTPError as error:
-            return Answer(error.code, error.read().decode(), {k.lower(): v for k, v in error.headers.items()})
+            return Answer(error.code, error.read(), {k.lower(): v for k, v in error.headers.items()})
 
     def get(self, path: str, token: str | None = None, **query: Any) -> Answer:
         return self.call("GET", path, token=token, **query)
+
+    def post(self, path: str, token: str, **body: Any) -> Answer:
+        return self.call("POST", path, body, token=token)
+
+    def done(self, path: str, token: str, **body: Any) -> Any:
+        """What a verb that changes something answers; it must be allowed."""
+        answer = self.post(path, token, **body, requestId=str(uuid.uuid4()))
+        assert answer.status == 200, answer.text
+        return answer.json
+
+    def finished(self, path: str, token: str, **body: Any) -> Any:
+        """The response of an operation of customer_svc, once it has ended."""
+        operation = self.done(path, token, **body)
+        while not operation["done"]:
+            answer = self.post(f"/v1/customer/{operation['name']}:wait", token, timeout="4s")
+            assert answer.status == 200, answer.text
+            operation = answer.json
+        assert "error" not in operation, operation
+        return operation["response"]
 
     def sign_in(self, login: str) -> str:
         """The access token of a member of the generated staff."""

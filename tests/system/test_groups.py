@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import uuid
 from typing import Any
 
 import pytest
@@ -21,47 +20,32 @@ def heads(demo_bank: Banyan) -> dict[str, str]:
     }
 
 
-def done(bank: Banyan, operation: dict[str, Any], token: str) -> Any:
-    """The response of an operation once it has ended."""
-    while not operation["done"]:
-        answer = bank.call("POST", f"/v1/customer/{operation['name']}:wait", {"timeout": "4s"}, token=token)
-        assert answer.status == 200, answer.text
-        operation = answer.json
-    assert "error" not in operation, operation
-    return operation["response"]
+def streamed(bank: Banyan, group: str, token: str) -> list[str]:
+    """The members of a group, from a stream that says that they are all."""
+    answer = bank.get(f"/v1/{group}:stream", token)
+    assert answer.status == 200
+    events = [json.loads(event.removeprefix("data: ")) for event in answer.text.split("\n\n") if event.strip()]
+    assert events[-1]["complete"]
+    return [customer for event in events for customer in event["customers"]]
 
 
-def posted(bank: Banyan, path: str, token: str, **body: Any) -> Any:
-    answer = bank.call("POST", path, {**body, "requestId": str(uuid.uuid4())}, token=token)
-    assert answer.status == 200, answer.text
-    return answer.json
+def counted(bank: Banyan, token: str, *conditions: Any) -> int:
+    return int(bank.post("/v1/customers:count", token, conditions=conditions).json["customerCount"])
 
 
 def test_a_group_is_built_streamed_and_exported(demo_bank: Banyan, heads: dict[str, str]) -> None:
     token = heads[min(heads)]
     conditions = [{"identity": {"ageMin": 30, "ageMax": 60}}]
-    group = posted(
-        demo_bank,
+    group = demo_bank.done(
         "/v1/customerGroups",
         token,
         customerGroup={"displayName": "中年客户", "kind": "KIND_QUERY", "query": {"conditions": conditions}},
     )["customerGroup"]
-    built = done(demo_bank, posted(demo_bank, f"/v1/{group['name']}:build", token), token)
-    counted = demo_bank.call("POST", "/v1/customers:count", {"conditions": conditions}, token=token).json
-    assert built["memberCount"] == counted["customerCount"] != "0"
-
-    stream = demo_bank.get(f"/v1/{group['name']}:stream", token)
-    events = [json.loads(event.removeprefix("data: ")) for event in stream.text.split("\n\n") if event.strip()]
-    members = [customer for event in events for customer in event["customers"]]
-    assert events[-1]["complete"]
+    built = demo_bank.finished(f"/v1/{group['name']}:build", token)
+    assert int(built["memberCount"]) == counted(demo_bank, token, *conditions) > 0
+    members = streamed(demo_bank, group["name"], token)
     assert len(members) == int(built["memberCount"])
-    service = demo_bank.get(f"/v1/{group['name']}:stream", demo_bank.service_token())
-    assert [
-        customer
-        for event in service.text.split("\n\n")
-        if event.strip()
-        for customer in json.loads(event.removeprefix("data: "))["customers"]
-    ] == members
+    assert streamed(demo_bank, group["name"], demo_bank.service_token()) == members
 
     order = {
         "customerGroup": group["name"],
@@ -69,10 +53,45 @@ def test_a_group_is_built_streamed_and_exported(demo_bank: Banyan, heads: dict[s
         "format": "FORMAT_CSV",
         "purpose": "回访",
     }
-    export = done(demo_bank, posted(demo_bank, "/v1/customers:export", token, **order), token)
+    export = demo_bank.finished("/v1/customers:export", token, **order)
     file = demo_bank.get(f"/v1/{export['name']}:download", token)
     assert file.headers["content-type"] == "text/csv; charset=utf-8"
     assert file.headers["content-disposition"] == f'attachment; filename="{export["fileName"]}"'
     rows = list(csv.DictReader(io.StringIO(file.text.removeprefix("\ufeff"), newline="")))
     assert [f"customers/{row['customer']}" for row in rows] == members
     assert demo_bank.get(f"/v1/{export['name']}:download", heads[max(heads)]).status == 404
+
+
+def test_a_group_is_a_condition_is_shared_and_is_frozen(demo_bank: Banyan, heads: dict[str, str]) -> None:
+    owner, other = heads["branches/B0001"], heads["branches/B0003"]
+    women = {"identity": {"sex": "SEX_FEMALE"}}
+    wanted = {
+        "displayName": "女性客户",
+        "kind": "KIND_QUERY",
+        "query": {"conditions": [women]},
+        "sharing": "SHARING_BRANCH",
+        "sharedBranch": "branches/B0001",
+    }
+    group = demo_bank.done("/v1/customerGroups", owner, customerGroup=wanted)["customerGroup"]["name"]
+    member, young = {"group": {"anyOf": [group]}}, {"identity": {"ageMax": 40}}
+    unbuilt = demo_bank.post("/v1/customers:count", owner, conditions=[member])
+    assert unbuilt.status == 400
+    assert "GROUP_NOT_BUILT" in unbuilt.text
+    size = int(demo_bank.finished(f"/v1/{group}:build", owner)["memberCount"])
+
+    assert counted(demo_bank, owner, member) == size
+    assert counted(demo_bank, owner, member, young) == counted(demo_bank, owner, women, young)
+    assert counted(demo_bank, owner, {"group": {"noneOf": [group]}}, women) == 0
+    # A colleague finds those of its members whom he sees; who is not told of the group does not know it.
+    manager = demo_bank.sign_in("manager1-B0001")
+    assert counted(demo_bank, manager, member) == counted(demo_bank, manager, women) < size
+    assert "memberCount" not in demo_bank.get(f"/v1/{group}", manager).json
+    assert demo_bank.post("/v1/customers:count", other, conditions=[member]).status == 404
+
+    freeze = {"query": {"conditions": [member, young]}, "displayName": "女性客户，六月底"}
+    frozen = demo_bank.finished("/v1/customerGroups:freeze", owner, **freeze)
+    assert frozen["kind"] == "KIND_LIST"
+    members = streamed(demo_bank, frozen["name"], owner)
+    assert len(members) == int(frozen["memberCount"]) == counted(demo_bank, owner, women, young)
+    demo_bank.done(f"/v1/{frozen['name']}:removeMembers", owner, customers=members[:3])
+    assert streamed(demo_bank, frozen["name"], owner) == members[3:]
