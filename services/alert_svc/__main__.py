@@ -8,6 +8,8 @@ from banyan.alert.v1 import (
     alert_service_pb2_grpc,
     operation_service_pb2,
     operation_service_pb2_grpc,
+    personal_data_service_pb2,
+    personal_data_service_pb2_grpc,
     transaction_service_pb2_grpc,
 )
 
@@ -16,6 +18,7 @@ from chassis.channel import mesh
 from chassis.feed import Wakeups
 from chassis.leader import Leader
 from chassis.operations import Operations, OperationServicer
+from chassis.personal_data_servicer import PersonalDataServicer
 from chassis.server import App, Served, run, serve
 from chassis.sql.audit import seal_minutes
 from chassis.sql.engine import Database
@@ -28,6 +31,7 @@ from services.alert_svc.rpc.alert_service import AlertServicer
 from services.alert_svc.rpc.permissions import ALLOWED
 from services.alert_svc.rpc.transaction_service import TransactionServicer
 from services.alert_svc.settings import Settings
+from services.alert_svc.store.personal_data import TABLES
 
 APPLICATION = "alert_svc"
 OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
@@ -57,6 +61,18 @@ async def main(settings: Settings) -> None:
                 "banyan.alert.v1.TransactionService",
                 transaction_service_pb2_grpc.add_TransactionServiceServicer_to_server,
                 TransactionServicer(database, wakeups),
+            ),
+            Served(
+                "banyan.alert.v1.PersonalDataService",
+                personal_data_service_pb2_grpc.add_PersonalDataServiceServicer_to_server,
+                PersonalDataServicer(
+                    database,
+                    TABLES,
+                    (
+                        personal_data_service_pb2.ReadPersonalDataResponse,
+                        personal_data_service_pb2.ErasePersonalDataResponse,
+                    ),
+                ),
             ),
             Served(
                 OPERATION_SERVICE,

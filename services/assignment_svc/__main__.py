@@ -13,6 +13,8 @@ from banyan.assignment.v1 import (
     operation_service_pb2_grpc,
     org_service_pb2_grpc,
     ownership_service_pb2_grpc,
+    personal_data_service_pb2,
+    personal_data_service_pb2_grpc,
     session_service_pb2_grpc,
 )
 
@@ -23,6 +25,7 @@ from chassis.feed import Publisher, Wakeups
 from chassis.import_servicer import ImportServicer
 from chassis.jobs import Job
 from chassis.operations import Operations, OperationServicer
+from chassis.personal_data_servicer import PersonalDataServicer
 from chassis.server import App, Served, run, serve
 from chassis.sql.audit import seal_minutes
 from chassis.sql.engine import Database
@@ -39,6 +42,7 @@ from services.assignment_svc.rpc.private_managers import PrivateManagers
 from services.assignment_svc.rpc.session_service import SessionServicer
 from services.assignment_svc.settings import Settings
 from services.assignment_svc.store import MIGRATIONS, org, ownerships
+from services.assignment_svc.store.personal_data import TABLES, end_ownership
 from services.assignment_svc.store.throttle import Throttle
 from services.assignment_svc.usecases.import_rows import FeedImport
 from services.assignment_svc.usecases.sessions import Sessions
@@ -94,6 +98,20 @@ class Parts:
                 "banyan.assignment.v1.MergeService",
                 merge_service_pb2_grpc.add_MergeServiceServicer_to_server,
                 MergeServicer(self.database, self.wakeups),
+            ),
+            Served(
+                "banyan.assignment.v1.PersonalDataService",
+                personal_data_service_pb2_grpc.add_PersonalDataServiceServicer_to_server,
+                PersonalDataServicer(
+                    self.database,
+                    TABLES,
+                    (
+                        personal_data_service_pb2.ReadPersonalDataResponse,
+                        personal_data_service_pb2.ErasePersonalDataResponse,
+                    ),
+                    end_ownership,
+                    partial(self.wakeups.notify, ownerships.FEED),
+                ),
             ),
             Served(
                 "banyan.assignment.v1.ImportService",

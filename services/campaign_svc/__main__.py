@@ -12,6 +12,7 @@ from banyan.campaign.v1 import (
     merge_service_pb2_grpc,
     operation_service_pb2,
     operation_service_pb2_grpc,
+    personal_data_service_pb2_grpc,
     product_service_pb2_grpc,
     task_service_pb2_grpc,
 )
@@ -35,6 +36,7 @@ from services.campaign_svc.rpc.contact_room_service import ContactRoomServicer
 from services.campaign_svc.rpc.contact_service import ContactServicer
 from services.campaign_svc.rpc.merge_service import MergeServicer
 from services.campaign_svc.rpc.permissions import ALLOWED
+from services.campaign_svc.rpc.personal_data_service import CampaignPersonalDataServicer
 from services.campaign_svc.rpc.product_service import ProductServicer
 from services.campaign_svc.rpc.task_service import TaskServicer
 from services.campaign_svc.settings import Settings
@@ -93,6 +95,11 @@ def _services(settings: Settings, database: Database, operations: Operations, wa
             "banyan.campaign.v1.MergeService",
             merge_service_pb2_grpc.add_MergeServiceServicer_to_server,
             MergeServicer(database, wakeups),
+        ),
+        Served(
+            "banyan.campaign.v1.PersonalDataService",
+            personal_data_service_pb2_grpc.add_PersonalDataServiceServicer_to_server,
+            CampaignPersonalDataServicer(database, wakeups),
         ),
         Served(
             "banyan.campaign.v1.ProductService",

@@ -14,6 +14,7 @@ from banyan.customer.v1 import (
     merge_service_pb2_grpc,
     operation_service_pb2,
     operation_service_pb2_grpc,
+    personal_data_service_pb2_grpc,
     tag_service_pb2_grpc,
 )
 
@@ -35,6 +36,7 @@ from services.customer_svc.jobs.follow import follow_contact_rooms, follow_org, 
 from services.customer_svc.jobs.group_upkeep import build_nightly, clear_away
 from services.customer_svc.jobs.merges import find_nightly, run_always
 from services.customer_svc.jobs.partitions import keep_partitions
+from services.customer_svc.jobs.personal_data import keep_promises
 from services.customer_svc.jobs.reencrypt import check_keys, keep_sealed, seal_plain
 from services.customer_svc.peers.alerts import ALERT_SERVICE
 from services.customer_svc.peers.contact_rooms import CONTACT_ROOM_SERVICE
@@ -43,6 +45,8 @@ from services.customer_svc.peers.merges import ASSIGNMENT_MERGE_SERVICE, CAMPAIG
 from services.customer_svc.peers.org import ORG_SERVICE
 from services.customer_svc.peers.ownership import OWNERSHIP_SERVICE, owners_when_lagging
 from services.customer_svc.peers.parts import Sources, parts_from
+from services.customer_svc.peers.personal_data import NEEDS as PERSONAL_DATA
+from services.customer_svc.peers.personal_data import PersonalDataPeers
 from services.customer_svc.peers.tasks import TASK_SERVICE
 from services.customer_svc.rpc.audit_service import VERIFY, AuditServicer, Verifying
 from services.customer_svc.rpc.contact_data_service import ContactDataServicer
@@ -54,11 +58,13 @@ from services.customer_svc.rpc.import_service import CustomerImportServicer
 from services.customer_svc.rpc.key_mark_service import KeyMarkServicer
 from services.customer_svc.rpc.merge_service import FIND, Finding, MergeServicer
 from services.customer_svc.rpc.permissions import ALLOWED
+from services.customer_svc.rpc.personal_data_service import ExportingPersonalData, PersonalDataServicer
 from services.customer_svc.rpc.tag_service import TagServicer
 from services.customer_svc.settings import Settings
 from services.customer_svc.store import MIGRATIONS, facts
 from services.customer_svc.store.imports import bulk_tables
 from services.customer_svc.usecases.export_customers import METHOD as EXPORT
+from services.customer_svc.usecases.export_personal_data import METHOD as EXPORT_PERSONAL_DATA
 from services.customer_svc.usecases.run_merges import Peers
 
 APPLICATION = "customer_svc"
@@ -69,6 +75,7 @@ KEY_MARK_SERVICE = "banyan.customer.v1.KeyMarkService"
 TAG_SERVICE = "banyan.customer.v1.TagService"
 AUDIT_SERVICE = "banyan.customer.v1.AuditService"
 CONTACT_DATA_SERVICE = "banyan.customer.v1.ContactDataService"
+PERSONAL_DATA_SERVICE = "banyan.customer.v1.PersonalDataService"
 IMPORT_SERVICE = "banyan.customer.v1.ImportService"
 OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
 MERGE_SERVICE = "banyan.customer.v1.MergeService"
@@ -81,6 +88,7 @@ NEEDS = (
     CONTACT_SERVICE,
     TASK_SERVICE,
     ALERT_SERVICE,
+    *PERSONAL_DATA,
 )
 
 
@@ -91,17 +99,8 @@ async def main(settings: Settings) -> None:
     database = Database(settings.database_url, settings.database_password, APPLICATION)
     await check_keys(database, data_keys)
     wakeups = Wakeups(settings.valkey_url or None)
-    operations = Operations(
-        database,
-        "customer",
-        {
-            BUILD: Building(database, data_keys, settings.currency),
-            EXPORT: Exporting(database, data_keys, settings.currency),
-            FIND: Finding(database),
-            VERIFY: Verifying(database),
-        },
-    )
     net = await mesh(settings, APPLICATION, NEEDS, Signer(keys, APPLICATION))
+    operations = _operations(net, database, data_keys, settings.currency)
     ownership, org = follow_ownership(database, net, wakeups), follow_org(database, net, wakeups)
     rooms = follow_contact_rooms(database, net, wakeups)
     sources = Sources(
@@ -132,16 +131,7 @@ async def main(settings: Settings) -> None:
         ),
         *_tag_services(database, wakeups, paging.secret(settings.keys)),
         _merge_service(net, database, operations, paging.secret(settings.keys)),
-        Served(
-            CONTACT_DATA_SERVICE,
-            contact_data_service_pb2_grpc.add_ContactDataServiceServicer_to_server,
-            ContactDataServicer(database, data_keys),
-        ),
-        Served(
-            AUDIT_SERVICE,
-            audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
-            AuditServicer(database, operations, paging.secret(settings.keys)),
-        ),
+        *_privacy_services(database, operations, paging.secret(settings.keys), data_keys),
         Served(IMPORT_SERVICE, import_service_pb2_grpc.add_ImportServiceServicer_to_server, imports),
         Served(
             OPERATION_SERVICE,
@@ -168,6 +158,10 @@ async def main(settings: Settings) -> None:
             *_tag_jobs(net, database, wakeups),
             *_merge_jobs(net, database, wakeups),
             partial(
+                Leader(net.zookeeper, f"{APPLICATION}/personal_data").while_leading,
+                partial(keep_promises, database, _personal_data_peers(net), wakeups),
+            ),
+            partial(
                 Leader(net.zookeeper, f"{APPLICATION}/groups").while_leading,
                 partial(build_nightly, database, reader_of(settings.currency, data_keys)),
             ),
@@ -178,6 +172,45 @@ async def main(settings: Settings) -> None:
         close=[net.close, wakeups.close, database.close],
     )
     await serve(settings, app, net.registry)
+
+
+def _operations(net: Mesh, database: Database, data_keys: DataKeys, currency: str) -> Operations:
+    """The long work of this service, by what starts it."""
+    return Operations(
+        database,
+        "customer",
+        {
+            BUILD: Building(database, data_keys, currency),
+            EXPORT: Exporting(database, data_keys, currency),
+            EXPORT_PERSONAL_DATA: ExportingPersonalData(database, data_keys, _personal_data_peers(net)),
+            FIND: Finding(database),
+            VERIFY: Verifying(database),
+        },
+    )
+
+
+def _personal_data_peers(net: Mesh) -> PersonalDataPeers:
+    return PersonalDataPeers({name: net.channel(name) for name in PERSONAL_DATA})
+
+
+def _privacy_services(database: Database, operations: Operations, secret: bytes, data_keys: DataKeys) -> list[Served]:
+    return [
+        Served(
+            CONTACT_DATA_SERVICE,
+            contact_data_service_pb2_grpc.add_ContactDataServiceServicer_to_server,
+            ContactDataServicer(database, data_keys),
+        ),
+        Served(
+            PERSONAL_DATA_SERVICE,
+            personal_data_service_pb2_grpc.add_PersonalDataServiceServicer_to_server,
+            PersonalDataServicer(database, operations, secret, data_keys),
+        ),
+        Served(
+            AUDIT_SERVICE,
+            audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
+            AuditServicer(database, operations, secret),
+        ),
+    ]
 
 
 def _tag_services(database: Database, wakeups: Wakeups, secret: bytes) -> list[Served]:

@@ -26,7 +26,7 @@ Row = Mapping[str, Any]
 DEPOSITS = ("deposit_balance_minor", "deposit_average_minor")
 SCHEMAS = {table.name: table.schema for table in imports.bulk_tables(DataKeys(Path()))}
 AUDIT = {"audit", "audit_seal"}
-KEPT = {"feed_epoch", "export_policies", "privacy_policies", "tags", "tag_policies", "key_policies"}
+KEPT = {"erasure_policies", "feed_epoch", "export_policies", "privacy_policies", "tags", "tag_policies", "key_policies"}
 # What a row needs beside its key; tests tell only what they are about.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "customers": {"customer_type": "INDIVIDUAL", "state": "ACTIVE"},

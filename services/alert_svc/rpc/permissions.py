@@ -13,6 +13,8 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.alert.v1.AlertService/ListAlerts": _READERS,
         "/banyan.alert.v1.AlertService/WatchAlerts": _READERS,
         "/banyan.alert.v1.TransactionService/IngestTransactions": frozenset({Role.SERVICE}),
+        "/banyan.alert.v1.PersonalDataService/ReadPersonalData": frozenset({Role.SERVICE}),
+        "/banyan.alert.v1.PersonalDataService/ErasePersonalData": frozenset({Role.SERVICE}),
         "/banyan.alert.v1.OperationService/GetOperation": ANY_ROLE,
         "/banyan.alert.v1.OperationService/ListOperations": ANY_ROLE,
         "/banyan.alert.v1.OperationService/CancelOperation": ANY_ROLE,

@@ -43,6 +43,8 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.assignment.v1.OwnershipService/WatchOwnershipChanges": _SERVICES,
         "/banyan.assignment.v1.MergeService/MergeOwnership": _SERVICES,
         "/banyan.assignment.v1.MergeService/UndoMergeOwnership": _SERVICES,
+        "/banyan.assignment.v1.PersonalDataService/ReadPersonalData": _SERVICES,
+        "/banyan.assignment.v1.PersonalDataService/ErasePersonalData": _SERVICES,
         "/banyan.assignment.v1.ImportService/ImportRows": _OPERATORS,
         "/banyan.assignment.v1.OperationService/GetOperation": ANY_ROLE,
         "/banyan.assignment.v1.OperationService/ListOperations": ANY_ROLE,

@@ -52,6 +52,15 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.customer.v1.ContactDataService/UnmaskContactData": frozenset(
             {Role.BRANCH_HEAD, Role.MANAGER, Role.PRIVATE_MANAGER}
         ),
+        "/banyan.customer.v1.PersonalDataService/ExportPersonalData": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.customer.v1.PersonalDataService/GetPersonalDataExport": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.customer.v1.PersonalDataService/DownloadPersonalData": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.customer.v1.PersonalDataService/EraseCustomer": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.customer.v1.PersonalDataService/GetErasure": frozenset({Role.BRANCH_HEAD, Role.APPROVER}),
+        "/banyan.customer.v1.PersonalDataService/ListErasures": frozenset({Role.BRANCH_HEAD, Role.APPROVER}),
+        "/banyan.customer.v1.PersonalDataService/ApproveErasure": frozenset({Role.APPROVER}),
+        "/banyan.customer.v1.PersonalDataService/RefuseErasure": frozenset({Role.APPROVER}),
+        "/banyan.customer.v1.PersonalDataService/CancelErasure": frozenset({Role.BRANCH_HEAD, Role.APPROVER}),
         "/banyan.customer.v1.AuditService/ListAuditEntries": frozenset({Role.AUDITOR}),
         "/banyan.customer.v1.AuditService/VerifyAudit": frozenset({Role.AUDITOR}),
         "/banyan.customer.v1.ImportService/ImportRows": _SERVICES,

@@ -13,6 +13,7 @@ from chassis.sql.bulk import BulkTable, RowError, default_upsert, unknown_refere
 from chassis.sql.business_day import business_day, set_business_day
 from services.customer_svc.store import tables
 from services.customer_svc.store.customer_imports import customers_table
+from services.customer_svc.store.erased_imports import without_erased
 from services.customer_svc.store.feed_columns import amount, day, flag, ident, number, text
 from services.customer_svc.store.figure_imports import figure_tables
 from services.customer_svc.store.merged_imports import with_merges
@@ -134,7 +135,7 @@ def bulk_tables(keys: DataKeys) -> Sequence[BulkTable]:
     """Every table that ImportRows takes here; contact data are sealed with `keys`."""
     derived = (*figure_tables(known_customers), *tag_tables(known_customers))
     taken = (_product_table(), customers_table(keys), *_business_tables(), *derived)
-    return tuple(_dated(with_merges(table)) for table in taken)
+    return tuple(_dated(without_erased(with_merges(table))) for table in taken)
 
 
 def _product_table() -> BulkTable:

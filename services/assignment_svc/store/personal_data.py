@@ -1,0 +1,36 @@
+"""What is kept here of one person, to be told or erased (domain.md 12)."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.personal_data import Part
+from chassis.sql.personal_data import PersonalTable
+
+_REV = ("rev",)
+TABLES = (
+    PersonalTable("branch_facts", Part.RECORDS, leaves_out=_REV),
+    # The root stays as a tombstone, which the feed needs: an id and no more.
+    PersonalTable("ownership", None, leaves_out=_REV),
+    PersonalTable("owner", Part.RECORDS),
+    PersonalTable("owner_period", Part.RECORDS),
+    PersonalTable("ownership_hold", Part.RECORDS, leaves_out=_REV),
+    PersonalTable("officer_override", Part.RECORDS, leaves_out=_REV),
+    PersonalTable("private_manager", Part.RECORDS),
+    PersonalTable("private_manager_period", Part.RECORDS),
+    PersonalTable("merge_rows", Part.RECORDS),
+    PersonalTable("merge_notice", Part.RECORDS),
+    # Ids only; what a source still tells of an old one must find its way to where it is dropped.
+    PersonalTable("merged_customers", None, owners=("customer_id", "survivor_id")),
+    # Whom an allocation that is under way looks at.
+    PersonalTable("allocation_candidate", None, told=False),
+)
+_GONE = text("""
+UPDATE ownership SET gone = true, due_date = NULL, rev = pg_current_xact_id(), update_time = bank_now()
+WHERE customer_id = :customer_id AND NOT gone
+""")
+
+
+async def end_ownership(tx: AsyncConnection, customer_id: str, everything: bool) -> None:  # noqa: FBT001 -- as PersonalDataServicer calls it
+    """Tells the feed that nobody owns the customer any more, if everything of him goes."""
+    if everything:
+        await tx.execute(_GONE, {"customer_id": customer_id})
