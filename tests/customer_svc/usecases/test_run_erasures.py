@@ -225,3 +225,24 @@ async def test_within_the_years_of_retention_contact_data_go_and_stay_away(forme
     async with former.database.read() as conn:
         assert (await reveal(conn, former.keys, ["wang"]))["wang"].mobile is None
     assert await shown(former) == ("王小明", "ACTIVE", False)
+
+
+async def test_who_he_was_before_a_merge_goes_with_him(former, others) -> None:
+    await former.load("customers", [{**WANG, "customer_id": "wang0", "display_name": "王小明（旧）"}])
+    async with former.database.begin() as tx:
+        await tx.execute(text("UPDATE customers SET gone = true WHERE customer_id = 'wang0'"))
+        await tx.execute(
+            text(
+                "INSERT INTO merged_customers (customer_id, survivor_id, into_id, merge_id)"
+                " VALUES ('wang0', 'wang', 'wang', 'm')"
+            )
+        )
+    await approved(former)
+    await later(former)
+    assert await erase_due(former.database, others) == 1
+    assert {customer_id for _, customer_id, _ in others.erased} == {"wang", "wang0"}
+    async with former.database.read() as conn:
+        names = (await conn.execute(text("SELECT DISTINCT display_name FROM customers"))).scalars().all()
+    assert names == ["已删除"]
+    await former.load("customers", [{**WANG, "customer_id": "wang0"}], date(2026, 7, 1))
+    assert await shown(former) == ("已删除", "ERASED", True)
