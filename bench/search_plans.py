@@ -21,7 +21,7 @@ from services.customer_svc.domain.query import Order, OrderField, Query
 from services.customer_svc.store import search
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "search-plans.md"
-QUERIES = 60
+QUERIES = 30
 WORST = 10
 _HEADER = """# The ten slowest statements of a search
 

@@ -74,7 +74,7 @@ async def statements(conn: AsyncConnection, asked: Asked, *, counting: bool = Fa
     def keep(
         _conn: object, _cursor: object, sql: str, values: tuple[Any, ...], _context: object, _many: object
     ) -> None:
-        if not sql.startswith("EXPLAIN"):
+        if not sql.startswith(("EXPLAIN", "SELECT set_config")):
             sent.append(Statement(sql, values))
 
     assert conn.sync_connection is not None, "the connection is open"
