@@ -1,6 +1,7 @@
 """`ReadPersonalData` and `ErasePersonalData` as every package but customer_svc's own serves them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 from google.protobuf.message import Message
@@ -29,22 +30,21 @@ async def nothing_beside(tx: AsyncConnection, customer_id: str, everything: bool
 class PersonalDataServicer:
     """Serves the PersonalDataService of one package.
 
-    The messages of all packages have the same fields, and each package its own types: `responses` are its
-    ReadPersonalDataResponse and ErasePersonalDataResponse. `told` is called after an erasure.
+    The messages of all packages have the same fields, and each package its own types: `messages` is the generated
+    module that has them. `told` is called after an erasure.
     """
 
     def __init__(
         self,
         database: Database,
         tables: Sequence[PersonalTable],
-        responses: tuple[type[Message], type[Message]],
+        messages: ModuleType,
         beside: Beside = nothing_beside,
         told: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._database = database
         self._tables = tables
-        self._read: Any = responses[0]
-        self._erased: Any = responses[1]
+        self._messages: Any = messages
         self._beside = beside
         self._told = told
 
@@ -58,7 +58,7 @@ class PersonalDataServicer:
             await audit(tx, [_entry("ReadPersonalData", customer_id, detail)])
         for table, rows in found.items():
             for start in range(0, max(len(rows), 1), ROWS_PER_MESSAGE):
-                yield self._read(table=table, rows=rows[start : start + ROWS_PER_MESSAGE])
+                yield self._messages.ReadPersonalDataResponse(table=table, rows=rows[start : start + ROWS_PER_MESSAGE])
 
     async def ErasePersonalData(self, request: Any, _context: Context) -> Message:  # noqa: ANN401 -- the package's own message
         customer_id = names.parse_one("customers", request.name)
@@ -74,7 +74,7 @@ class PersonalDataServicer:
         count = await self._database.repeat(work)
         if self._told is not None:
             await self._told()
-        return self._erased(row_count=count)
+        return self._messages.ErasePersonalDataResponse(row_count=count)
 
 
 def _entry(method: str, customer_id: str, detail: dict[str, str]) -> AuditEntry:

@@ -65,14 +65,7 @@ async def main(settings: Settings) -> None:
             Served(
                 "banyan.alert.v1.PersonalDataService",
                 personal_data_service_pb2_grpc.add_PersonalDataServiceServicer_to_server,
-                PersonalDataServicer(
-                    database,
-                    TABLES,
-                    (
-                        personal_data_service_pb2.ReadPersonalDataResponse,
-                        personal_data_service_pb2.ErasePersonalDataResponse,
-                    ),
-                ),
+                PersonalDataServicer(database, TABLES, personal_data_service_pb2),
             ),
             Served(
                 OPERATION_SERVICE,

@@ -77,6 +77,7 @@ class Parts:
         changes = Publisher(self.database, ownerships.FEED, ownerships.read_page, self.wakeups)
         sessions = Sessions(self.database, Throttle(self.cache), self.revoke)
         bulk = FeedImport(self.database, self.wakeups)
+        told = partial(self.wakeups.notify, ownerships.FEED)
         private_managers = PrivateManagers(self.database, self.wakeups, is_key_customer)
         return [
             Served(
@@ -102,16 +103,7 @@ class Parts:
             Served(
                 "banyan.assignment.v1.PersonalDataService",
                 personal_data_service_pb2_grpc.add_PersonalDataServiceServicer_to_server,
-                PersonalDataServicer(
-                    self.database,
-                    TABLES,
-                    (
-                        personal_data_service_pb2.ReadPersonalDataResponse,
-                        personal_data_service_pb2.ErasePersonalDataResponse,
-                    ),
-                    end_ownership,
-                    partial(self.wakeups.notify, ownerships.FEED),
-                ),
+                PersonalDataServicer(self.database, TABLES, personal_data_service_pb2, end_ownership, told),
             ),
             Served(
                 "banyan.assignment.v1.ImportService",

@@ -15,9 +15,8 @@ from services.campaign_svc.store.personal_data import TABLES, suppress_contacts
 
 class CampaignPersonalDataServicer(PersonalDataServicer):
     def __init__(self, database: Database, wakeups: Wakeups) -> None:
-        responses = (pb.ReadPersonalDataResponse, pb.ErasePersonalDataResponse)
         self._notify = partial(wakeups.notify, contact_rooms.FEED)
-        super().__init__(database, TABLES, responses, suppress_contacts, self._notify)
+        super().__init__(database, TABLES, pb, suppress_contacts, self._notify)
 
     async def SuppressContacts(
         self, request: pb.SuppressContactsRequest, _context: Context
