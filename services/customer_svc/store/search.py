@@ -118,7 +118,7 @@ async def limited() -> AsyncGenerator[None]:
 
 
 async def _scan_whole(conn: AsyncConnection, scope: Scope) -> None:
-    """Has the narrow table read from end to end for who sees many: by a bitmap of half of it, it takes twice as long."""
+    """Has the narrow table read from end to end for who sees many: by a bitmap of half of it takes twice as long."""
     by_name = any(grant.private_manager_id is not None for grant in scope.grants)
     if not by_name and single_branch_id(scope) is None:
         await conn.execute(_NO_BITMAPS)
