@@ -145,6 +145,28 @@ def test_contact_data_is_shown_in_clear_for_a_purpose_and_the_auditor_finds_who_
     assert demo_bank.get(entries, head).status == 403
 
 
+def test_a_person_gets_all_that_is_kept_of_him_and_hears_what_law_keeps(
+    demo_bank: Banyan, head: str, shown: list[dict[str, Any]]
+) -> None:
+    customer = next(one for one in shown if one["viewLevel"] == "VIEW_LEVEL_PRIMARY" and one["mobile"])
+    path = f"/v1/{customer['name']}"
+    export = demo_bank.finished(f"{path}:exportPersonalData", head, reference="来信 2026-11")
+    file = demo_bank.get(f"/v1/{export['name']}:download", head)
+    assert file.headers["content-type"].startswith("application/json")
+    services = file.json["services"]
+    assert set(services) == {"customer_svc", "assignment_svc", "campaign_svc", "alert_svc"}
+    assert services["customer_svc"]["accounts"]
+    assert services["assignment_svc"]["owner"]
+    assert file.json["contact_data"][customer["name"].removeprefix("customers/")]["mobile"] == customer["mobile"]
+    assert demo_bank.get(f"/v1/{export['name']}:download", demo_bank.sign_in("head-HQ")).status == 404
+
+    erasure = demo_bank.done(f"{path}:erase", head, reference="来信 2026-11", validateOnly=True)["erasure"]
+    verdicts = {verdict["part"]: verdict for verdict in erasure["verdicts"]}
+    assert verdicts["ERASURE_PART_MARKETING"]["erased"]
+    assert verdicts["ERASURE_PART_RECORDS"]["obstacles"] == ["ERASURE_OBSTACLE_LIVE_BUSINESS"]
+    assert demo_bank.get(path, head).status == 200, "a dry run erases nothing"
+
+
 def test_the_audit_is_whole(demo_bank: Banyan, auditor: str) -> None:
     verified = demo_bank.finished("/v1/customer/auditEntries:verify", auditor)
     assert verified["brokenSeals"] == []
