@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -159,6 +160,53 @@ def test_a_page_shows_what_other_services_know_and_stays_when_one_does_not_answe
     assert answer.json["total"] == page["total"]
     whole = until(lambda: bank.get(f"/v1/{customer}", head), lambda answer: not answer.json["missingParts"])
     assert whole.json["alerts"] == page["alerts"]
+
+
+def test_notes_are_for_the_side_that_wrote_them_and_the_one_that_leads(
+    bank: Banyan, head: str, shared: list[str]
+) -> None:
+    path, secondary = f"/v1/{shared[1]}", bank.sign_in("head-B0005")
+    own = bank.done(f"{path}/notes", head, note={"text": "喜欢下午来电"})
+    other = bank.done(f"{path}/notes", secondary, note={"text": "经常来网点"})
+
+    def read(token: str) -> list[str]:
+        return [one["name"] for one in bank.pages(f"{path}/notes", "notes", token)]
+
+    assert {own["name"], other["name"]} <= set(read(head))
+    assert other["name"] in read(secondary)
+    assert own["name"] not in read(secondary)
+    assert bank.get(f"{path}/notes", bank.sign_in("teller-B0001")).status == 404
+    note = f"/v1/{own['name']}"
+    change = {"note": {"text": "喜欢上午来电", "etag": own["etag"]}, "requestId": str(uuid.uuid4())}
+    assert bank.call("PATCH", note, change, token=head).json["text"] == "喜欢上午来电"
+    again = bank.call("PATCH", note, {**change, "requestId": str(uuid.uuid4())}, token=head)
+    assert again.status == 409, "somebody has changed it meanwhile"
+    assert bank.call("DELETE", note, token=head).status == 200
+    assert own["name"] not in read(head)
+    bank.done(f"{note}:undelete", head)
+    assert own["name"] in read(head)
+
+
+def test_a_timeline_and_the_balances_of_months_tell_each_side_its_own(
+    bank: Banyan, head: str, shared: list[str]
+) -> None:
+    path, secondary = f"/v1/{shared[1]}", bank.sign_in("head-B0005")
+    entries = list(bank.pages(f"{path}/timelineEntries", "timelineEntries", head))
+    kinds = {entry["kind"].removeprefix("TIMELINE_KIND_") for entry in entries}
+    assert kinds >= {"ACCOUNT_OPENED", "OWNER_STARTED", "CONTACT"}
+    days = [(one["eventDate"]["year"], one["eventDate"]["month"], one["eventDate"]["day"]) for one in entries]
+    assert days == sorted(days, reverse=True)
+    other = list(bank.pages(f"{path}/timelineEntries", "timelineEntries", secondary))
+    accounts = {one["branch"] for one in other if one["kind"] == "TIMELINE_KIND_ACCOUNT_OPENED"}
+    assert accounts <= {"branches/B0005"}
+
+    series = bank.get(f"{path}/balanceSeries", head).json
+    assert len(series["total"]) == 13
+    assert series["total"][-1]["endBalance"] == bank.get(path, head).json["total"]["depositBalance"]
+    masked = bank.get(f"{path}/balanceSeries", secondary).json
+    assert masked["total"] == []
+    assert "total" in masked["maskedFields"]
+    assert masked["ownBranch"] == "branches/B0005"
 
 
 def test_duplicates_are_merged_by_those_who_own_them_and_taken_apart_again(bank: Banyan) -> None:
