@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.data_keys import DataKeys
 from chassis.errors import Kind, Refused, invalid_field
+from chassis.refusals import request_id_reused
 from chassis.sql.audit import AuditEntry, audit
 from services.customer_svc.domain.unmasking import SHOWN_FOR, Unmasked, Unmasking, is_counted, reason_fault
 from services.customer_svc.domain.viewing import Reading
@@ -15,7 +16,8 @@ from services.customer_svc.usecases.must_see import must_see
 async def unmask_contact_data(tx: AsyncConnection, unmasking: Unmasking, reading: Reading, keys: DataKeys) -> Unmasked:
     """Opens one customer's contact data and notes who wanted it and what for; the caller commits before he answers.
 
-    Refuses once the day's number is used up. The same request is neither counted nor noted twice.
+    Refuses once the day's number is used up. The same request is neither counted nor noted twice while it lasts: for
+    a minute, and for the same purpose. Later its id is used up, or it would show what nobody counts or notes.
     """
     viewer = reading.viewer
     level = await must_see(tx, viewer, unmasking.customer_id, "contacts")
@@ -23,6 +25,8 @@ async def unmask_contact_data(tx: AsyncConnection, unmasking: Unmasking, reading
         raise invalid_field("reason", fault)
     counted = is_counted(level)
     standing = await unmaskings.lock_standing(tx, viewer.staff_id, unmasking)
+    if standing.known and not standing.lasting:
+        raise request_id_reused()
     used = standing.used
     if not standing.known:
         if counted and used >= standing.most:

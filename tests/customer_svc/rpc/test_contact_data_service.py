@@ -82,6 +82,31 @@ async def test_the_same_request_is_counted_and_noted_once(bank, stub, secondary)
     assert len(await noted(bank)) == 1
 
 
+async def refusal(call) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call
+    return raised.value.code(), raised.value.details() or ""
+
+
+async def test_an_old_request_shows_nothing_again_uncounted_and_unnoted(bank, stub, secondary) -> None:
+    request = wanted()
+    await stub.UnmaskContactData(request, metadata=secondary)
+    async with bank.database.begin() as tx:
+        await tx.execute(text("UPDATE unmaskings SET create_time = create_time - interval '61 seconds'"))
+    code, told = await refusal(stub.UnmaskContactData(request, metadata=secondary))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "request_id" in told
+
+
+async def test_a_request_is_not_asked_again_for_another_purpose(bank, stub, secondary) -> None:
+    request = wanted()
+    await stub.UnmaskContactData(request, metadata=secondary)
+    request.purpose = pb.UNMASK_PURPOSE_DELIVERY
+    code, _ = await refusal(stub.UnmaskContactData(request, metadata=secondary))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert await noted(bank) == [("m2", "c1", "CALLBACK")]
+
+
 async def test_of_64_at_once_50_see_it_and_the_next_day_begins_anew(bank, stub, secondary) -> None:
     async def ask() -> grpc.StatusCode:
         try:
