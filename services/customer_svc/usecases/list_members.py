@@ -9,7 +9,7 @@ from chassis.errors import Kind as RefusalKind
 from chassis.errors import Refused, not_found
 from chassis.sql.engine import Database
 from services.customer_svc.domain.groups import LIST_MEMBERS_MAX, MEMBERS_A_CALL_MAX, Built, Group, Kind, sees_group
-from services.customer_svc.domain.viewing import Reading
+from services.customer_svc.domain.viewing import CountScope, Reading, Viewer
 from services.customer_svc.store import group_members, groups
 from services.customer_svc.store.group_members import Place, SeenBy
 from services.customer_svc.usecases.build_groups import kind_wrong
@@ -41,10 +41,7 @@ class Chunk:
 async def add_members(tx: AsyncConnection, group_id: str, customer_ids: Sequence[str], reading: Reading) -> Changed:
     """Adds those of the customers whom the owner sees. One who stands twice, or is a member, counts once."""
     built = await _own_list(tx, group_id, customer_ids, reading)
-    reach = await read_count_scope(tx, reading.viewer)
-    if reach.names_nobody:
-        message = "customers: who sees counts only names nobody"
-        raise Refused(RefusalKind.FORBIDDEN, "FIELD_FORBIDDEN", message, {"field": "customers"})
+    reach = await _naming_reach(tx, reading.viewer)
     seen = await group_members.seen_among(tx, customer_ids, reach.scope, reading)
     added = await group_members.add(tx, group_id, built.generation, seen)
     if built.member_count + added > LIST_MEMBERS_MAX:
@@ -53,8 +50,9 @@ async def add_members(tx: AsyncConnection, group_id: str, customer_ids: Sequence
 
 
 async def remove_members(tx: AsyncConnection, group_id: str, customer_ids: Sequence[str], reading: Reading) -> Changed:
-    """Takes customers off a list."""
+    """Takes customers off a list. The answer tells who was on it, so it too is only for who may name people."""
     built = await _own_list(tx, group_id, customer_ids, reading)
+    await _naming_reach(tx, reading.viewer)
     removed = await group_members.remove(tx, group_id, built.generation, customer_ids)
     return Changed(len(removed), _places_without(customer_ids, removed))
 
@@ -100,6 +98,15 @@ async def _own_list(tx: AsyncConnection, group_id: str, customer_ids: Sequence[s
     if group.built is None:
         raise unusable(group_id, "GROUP_NOT_BUILT", "is still being made")
     return group.built
+
+
+async def _naming_reach(tx: AsyncConnection, viewer: Viewer) -> CountScope:
+    """Whom somebody sees. Refuses who sees counts only."""
+    reach = await read_count_scope(tx, viewer)
+    if reach.names_nobody:
+        message = "customers: who sees counts only names nobody"
+        raise Refused(RefusalKind.FORBIDDEN, "FIELD_FORBIDDEN", message, {"field": "customers"})
+    return reach
 
 
 async def _readable(conn: AsyncConnection, group_id: str, reading: Reading) -> tuple[Built, SeenBy | None]:

@@ -95,3 +95,16 @@ async def test_a_list_has_its_limit(bank, listed, monkeypatch) -> None:
     assert (raised.value.reason, raised.value.metadata) == ("MEMBERS_TOO_MANY", {"limit": "25"})
     async with bank.database.begin() as tx:
         assert (await list_members.add_members(tx, listed.group_id, CUSTOMERS[:3], HEAD)).count == 0
+
+
+@pytest.mark.usefixtures("listed")
+@pytest.mark.parametrize("role", ["ANALYST", "MARKETER"])
+async def test_who_sees_counts_only_is_not_told_who_was_on_his_list(bank, role: str) -> None:
+    counting = Reading(Viewer("a1", "b1", frozenset({role})), "r3", "RemoveMembers")
+    async with bank.database.begin() as tx:
+        frozen = await keep_groups.create_group(tx, Draft("f", kind=Kind.LIST), None, counting.viewer)
+        await tx.execute(text("INSERT INTO group_members VALUES ('c00', :id, 1)"), {"id": frozen.group_id})
+    with pytest.raises(Refused) as raised:
+        async with bank.database.begin() as tx:
+            await list_members.remove_members(tx, frozen.group_id, ["c00", "c01"], counting)
+    assert raised.value.reason == "FIELD_FORBIDDEN"
