@@ -88,8 +88,9 @@ async def list_approvals(
 
 
 async def propose(tx: AsyncConnection, viewer: Viewer, customer_id: str, reason: str, end_date: date) -> Proposal:
-    """Proposes a mark by hand; one at a time."""
+    """Proposes a mark by hand; one at a time. Nobody proposes one of himself."""
     await must_see(tx, viewer, customer_id, FIELD)
+    _check_other(viewer, customer_id)
     await tag_sync.lock_customer(tx, customer_id)
     day = await customers.business_day(tx)
     most = day + timedelta(days=(await key_nights.policy_on(tx, day)).manual_days_max)
@@ -152,6 +153,7 @@ async def _check_decider(tx: AsyncConnection, viewer: Viewer, proposal: Proposal
         if proposal.proposer != viewer.staff_id:
             raise Refused(Kind.FORBIDDEN, "FOUR_EYES", "only who proposed it takes it back")
         return
+    _check_other(viewer, proposal.customer_id)
     primary = await owner_rows.primary_of(tx, proposal.customer_id)
     heading = primary is not None and viewer.branch_id in {primary.branch_id, primary.parent_id}
     if _HEAD not in viewer.roles or not heading:
@@ -159,3 +161,8 @@ async def _check_decider(tx: AsyncConnection, viewer: Viewer, proposal: Proposal
         raise Refused(Kind.FORBIDDEN, "NOT_APPROVER", message)
     if step in _FOUR_EYES and proposal.proposer == viewer.staff_id:
         raise Refused(Kind.FORBIDDEN, "FOUR_EYES", "nobody decides what he proposed himself")
+
+
+def _check_other(viewer: Viewer, customer_id: str) -> None:
+    if viewer.staff_id == customer_id:
+        raise Refused(Kind.FORBIDDEN, "FOUR_EYES", "nobody proposes or decides a mark of himself")

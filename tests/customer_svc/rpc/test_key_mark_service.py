@@ -177,6 +177,15 @@ async def test_four_eyes_and_only_heads_of_the_primary_branch_or_the_one_above_d
     assert (await region.decide("Approve", own)).state == State.STATE_APPROVED
 
 
+async def test_nobody_proposes_or_decides_a_mark_of_himself(asks, manager, head) -> None:
+    himself = asks("wang")
+    assert await refusal(himself.propose()) == (grpc.StatusCode.PERMISSION_DENIED, "FOUR_EYES")
+    proposal = await manager.propose()
+    assert await refusal(himself.decide("Approve", proposal)) == (grpc.StatusCode.PERMISSION_DENIED, "FOUR_EYES")
+    approved = await head.decide("Approve", proposal)
+    assert await refusal(himself.decide("End", approved)) == (grpc.StatusCode.PERMISSION_DENIED, "FOUR_EYES")
+
+
 async def test_a_head_two_levels_up_sees_but_does_not_decide(asks, manager, filled) -> None:
     await filled.grow({"top": None, "north": "top", "b1": "north", "b2": "north", "b9": None})
     proposal = await manager.propose()
