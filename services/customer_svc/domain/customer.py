@@ -174,7 +174,7 @@ def view(root: Root, business: Business, scope: Scope) -> View:
         total_indicators=root.indicators if whole else (),
         value=root.value if sight("value", level) is Sight.CLEAR else None,
         marks=_seen_marks(business.marks, level),
-        standing=business.standing if sight("contact_room", level) is Sight.CLEAR else None,
+        standing=_seen_standing(business.standing, level),
     )
 
 
@@ -229,6 +229,16 @@ def _seen_marks(marks: Marks, level: Level) -> Marks:
         tags=marks.tags if sight("tags", level) is Sight.CLEAR else (),
         key_mark=marks.key_mark if sight("key_mark", level) is Sight.CLEAR else None,
     )
+
+
+def _seen_standing(standing: Standing | None, level: Level) -> Standing | None:
+    """Leaves a secondary side that and when there were contacts, not about what nor what came of them."""
+    if standing is None or sight("contact_room", level) is not Sight.CLEAR:
+        return None
+    if level >= Level.PRIMARY:
+        return standing
+    room = replace(standing.room, last_campaign_id=None, last_outcome=None, last_refusal_time=None)
+    return replace(standing, room=room)
 
 
 def masked_person(person: RelatedPerson) -> RelatedPerson:

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from policy.visibility import Grant, Level, Scope
+from services.customer_svc.domain.contact_room import ContactRoom, Standing
 from services.customer_svc.domain.customer import (
     BranchBusiness,
     Business,
@@ -16,6 +17,7 @@ from services.customer_svc.domain.customer import (
 )
 
 SINCE = date(2026, 1, 1)
+NOW = datetime(2026, 6, 30, tzinfo=UTC)
 OWNERS = [
     Owner("b2", "SECONDARY", "m2", SINCE),
     Owner("b1", "PRIMARY", "m1", SINCE),
@@ -55,6 +57,15 @@ def test_the_primary_side_sees_the_other_branches_besides_its_own() -> None:
     shown = view(ROOT, Business(by_branch, BranchBusiness("b1")), head_of("b1"))
     assert shown.other_branches == (("b2", Totals(account_count=2)),)
     assert [owner.branch_id for owner in shown.owners] == ["b1", "b2", "b3"]
+
+
+@pytest.mark.parametrize(("branch", "refused"), [("b1", NOW), ("b2", None)])
+def test_what_came_of_contacts_is_for_the_primary_side(branch: str, refused: datetime | None) -> None:
+    room = ContactRoom("c1", last_contact_time=NOW, last_refusal_time=NOW, last_campaign_id="k", last_outcome="REFUSED")
+    shown = view(ROOT, Business(standing=Standing(room)), head_of(branch)).standing
+    assert shown is not None
+    assert (shown.room.last_contact_time, shown.room.last_refusal_time) == (NOW, refused)
+    assert (shown.room.last_campaign_id is None, shown.room.last_outcome is None) == (refused is None,) * 2
 
 
 def test_a_secondary_side_sees_its_row_and_which_branch_leads() -> None:
