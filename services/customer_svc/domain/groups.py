@@ -77,6 +77,8 @@ class Built:
 
     generation: int
     least: Level
+    """What the owner must be to a customer to be told that he is a member."""
+    least_of_others: Level
     member_count: int
     time: datetime
     took: timedelta
@@ -96,6 +98,11 @@ class Group:
     delete_time: datetime | None
     built: Built | None
     build_operation_id: str | None
+
+    def least_for(self, viewer: Viewer) -> Level:
+        """What a viewer must be to a customer to know that he is in the group, which must have been built."""
+        assert self.built is not None, "of what was never built nobody is a member"
+        return self.built.least if viewer.staff_id == self.owner_id else self.built.least_of_others
 
     @property
     def has_build(self) -> bool:

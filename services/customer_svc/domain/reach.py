@@ -104,6 +104,15 @@ def confining_fields(query: Query) -> Iterator[Named]:
     return (each for each in named_fields(query) if each.confines)
 
 
+def least_of_others(query: Query, least: Level) -> Level:
+    """What others than its owner must be to a customer to know that a query, which reaches `least`, found him.
+
+    `own` is the owner's branch, and the rows of ownership are those that he sees: at other branches only the primary
+    side sees as much.
+    """
+    return max(least, Level.PRIMARY) if any(each.seen == "own" for each in named_fields(query)) else least
+
+
 def naming_fields(query: Query) -> list[str]:
     """The fields of a query that point at one person: to count by them is to look somebody up."""
     return [each.path for each in _named_in(query.conditions) if each.seen in NAMING_FIELDS]

@@ -47,6 +47,9 @@ _FINISH = text(
     " INSERT INTO group_generations_ended (group_id, generation)"
     " SELECT group_id, live_generation FROM old WHERE live_generation IS NOT NULL ON CONFLICT DO NOTHING)"
     " UPDATE customer_groups SET live_generation = build_generation, least_level = :least,"
+    " least_level_of_others = greatest(:others, (SELECT max(coalesce(g.least_level_of_others, g.least_level))"
+    " FROM group_references r JOIN customer_groups g ON g.group_id = r.referred_group_id"
+    " WHERE r.group_id = :group_id)),"
     " member_count = build_member_count, last_build_time = bank_now(), built_date = build_date, build_id = NULL,"
     " last_build_micros = CAST(extract(epoch FROM bank_now() - build_start_time) * 1000000 AS bigint)"
     " WHERE group_id = :group_id AND build_id = :build_id AND build_query_version = query_version RETURNING group_id"
@@ -115,9 +118,13 @@ async def take_batch(tx: AsyncConnection, build: Build, after: str, asked: Asked
     return None if done is None else Batch(done, last or after, looked < BATCH_CUSTOMERS)
 
 
-async def finish(tx: AsyncConnection, build: Build, least: Level) -> bool:
-    """Makes what was built the members that count; False if this build counts no more."""
-    values = {"group_id": build.group_id, "build_id": build.build_id, "least": int(least)}
+async def finish(tx: AsyncConnection, build: Build, least: Level, others: Level) -> bool:
+    """Makes what was built the members that count; False if this build counts no more.
+
+    `least` is what the owner must be to a customer to be told that he is a member, `others` what others must be, as
+    far as the query itself says; no less than what they must be for the groups that it names.
+    """
+    values = {"group_id": build.group_id, "build_id": build.build_id, "least": int(least), "others": int(others)}
     return (await tx.execute(_FINISH, values)).scalar_one_or_none() is not None
 
 

@@ -42,6 +42,7 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (
     c.delete_time,
     c.live_generation,
     c.least_level,
+    c.least_level_of_others,
     c.member_count,
     c.last_build_time,
     c.last_build_micros,
@@ -289,4 +290,6 @@ def _built(row: Row[Any]) -> Built | None:
     if row.live_generation is None:
         return None
     took = timedelta(microseconds=row.last_build_micros)
-    return Built(row.live_generation, Level(row.least_level), row.member_count, row.last_build_time, took)
+    others = row.least_level if row.least_level_of_others is None else row.least_level_of_others
+    least = (Level(row.least_level), Level(others))
+    return Built(row.live_generation, *least, row.member_count, row.last_build_time, took)

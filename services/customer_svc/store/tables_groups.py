@@ -36,8 +36,9 @@ customer_groups = Table(
     Column("delete_time", DateTime(timezone=True)),
     # The members that count: those of this generation. None while the group was never built.
     Column("live_generation", Integer),
-    # What one must see of a customer to know that he is a member.
+    # What its owner, and what others, must be to a customer to know that he is a member; None: as the owner.
     Column("least_level", SmallInteger),
+    Column("least_level_of_others", SmallInteger),
     Column("member_count", BigInteger),
     Column("last_build_time", DateTime(timezone=True)),
     Column("last_build_micros", BigInteger),

@@ -12,7 +12,7 @@ from chassis.errors import Refused, not_found
 from chassis.sql.engine import Database
 from services.customer_svc.domain.groups import Group, unfit
 from services.customer_svc.domain.query import Asked, Query
-from services.customer_svc.domain.reach import forbidden
+from services.customer_svc.domain.reach import forbidden, least_of_others
 from services.customer_svc.domain.viewing import Level, Viewer
 from services.customer_svc.store import customers, group_builds, groups
 from services.customer_svc.store.group_builds import Batch, Build
@@ -87,9 +87,9 @@ async def build_group(work: Work, group_id: str) -> Group | None:
         if batch is None:
             raise _changed()
     async with work.database.begin() as tx:
-        if await group_builds.referred_rebuilt(tx, build) or not await group_builds.finish(
-            tx, build, asked.reach.least
-        ):
+        least = asked.reach.least
+        others = least_of_others(asked.query, least)
+        if await group_builds.referred_rebuilt(tx, build) or not await group_builds.finish(tx, build, least, others):
             raise _changed()
         finished = await groups.find(tx, group_id)
     await work.tell(total, total)

@@ -158,6 +158,8 @@ def show(group: Group, viewer: Viewer, reach: CountScope, read_query: ReadQuery)
     query = group.draft.query
     if query is not None and group.owner_id != viewer.staff_id and naming_fields(read_query(query)):
         query = None
+    if group.built is not None:
+        group = replace(group, built=replace(group.built, least=group.least_for(viewer)))
     return Shown(group, query, told_count(group, viewer, small_hidden=reach.small_counts_hidden))
 
 

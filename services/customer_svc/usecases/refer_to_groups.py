@@ -21,7 +21,7 @@ async def least_of_groups(conn: AsyncConnection, viewer: Viewer, group_ids: Coll
     for group in found:
         if group.built is None:
             raise unusable(group.group_id, "GROUP_NOT_BUILT", "was never built: build it first")
-    return max((group.built.least for group in found if group.built), default=Level.EXISTENCE)
+    return max((group.least_for(viewer) for group in found), default=Level.EXISTENCE)
 
 
 async def seen_groups(conn: AsyncConnection, viewer: Viewer, group_ids: Collection[str]) -> list[Group]:

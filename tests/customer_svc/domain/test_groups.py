@@ -27,7 +27,7 @@ TOP = Place(frozenset({"top"}), frozenset({"top", "north", "b1"}), is_top=True)
 
 
 def group_of(sharing: Sharing = Sharing.PRIVATE, branch_id: str | None = None) -> Group:
-    built = Built(1, Level.SECONDARY, 7, NOW, timedelta(seconds=1))
+    built = Built(1, Level.SECONDARY, Level.SECONDARY, 7, NOW, timedelta(seconds=1))
     draft = Draft("g", sharing=sharing, shared_branch_id=branch_id, query=b"")
     return Group("g1", "h1", draft, 1, 1, NOW, NOW, None, built, None)
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from chassis.errors import Refused
 from chassis.operations import Operations
 from services.customer_svc.domain.customer import Owner
-from services.customer_svc.domain.groups import Draft, Group
+from services.customer_svc.domain.groups import Draft, Group, Sharing
 from services.customer_svc.domain.org import Staff
 from services.customer_svc.domain.viewing import Level, Viewer
 from services.customer_svc.jobs.group_upkeep import build_nightly, clear_once
@@ -21,6 +21,7 @@ from services.customer_svc.store.group_members import Place
 from services.customer_svc.usecases import keep_groups
 from services.customer_svc.usecases.build_groups import Work, build_group
 from services.customer_svc.usecases.keep_groups import Change
+from services.customer_svc.usecases.refer_to_groups import least_of_groups
 
 READ = reader_of("CNY")
 HEAD = Viewer("h1", "b1", frozenset({"BRANCH_HEAD"}))
@@ -114,6 +115,31 @@ async def test_another_attempt_goes_on_where_one_broke_off(make, work, bank) -> 
     assert built.built is not None
     assert built.built.least == Level.SECONDARY
     assert await members(bank, group.group_id) == [*CUSTOMERS[1:], "c99"], "the first ten were not looked at again"
+
+
+async def least_for(bank, group_id: str, viewer: Viewer) -> Level:
+    async with bank.database.read() as conn:
+        return await least_of_groups(conn, viewer, [group_id])
+
+
+async def test_what_the_owner_sees_at_one_branch_is_not_told_to_another(make, work, bank) -> None:
+    """The head above sees who manages the customer at the primary branch; a secondary branch below does not."""
+    await bank.grow({"b1": None, "b2": "b1"})
+    managed = Condition(ownership=customer_condition_pb2.OwnershipCondition(manager="staff/m1"))
+    named = Condition(identity=customer_condition_pb2.IdentityCondition(display_name_prefix="王"))
+    of_group: Any = customer_condition_pb2.GroupCondition
+    for condition, least in ((managed, Level.PRIMARY), (named, Level.SECONDARY)):
+        group = await make(condition, sharing=Sharing.BRANCH, shared_branch_id="b1")
+        await build_group(work("op"), group.group_id)
+        referring = await make(
+            Condition(group=of_group(any_of=[f"customerGroups/{group.group_id}"])),
+            sharing=Sharing.BRANCH,
+            shared_branch_id="b1",
+        )
+        await build_group(work("op2"), referring.group_id)
+        for one in (group, referring):
+            assert await least_for(bank, one.group_id, HEAD) == Level.SECONDARY
+            assert await least_for(bank, one.group_id, Viewer("h2", "b2", HEAD.roles)) == least
 
 
 async def test_a_killed_worker_is_followed_by_another(make, bank, monkeypatch) -> None:

@@ -160,7 +160,7 @@ async def check(bank, world: World) -> None:
     visible = {
         view.identity.customer_id: view
         for view in everybody
-        if view.level >= built.built.least and view.identity.customer_id in members
+        if view.level >= built.least_for(world.viewer) and view.identity.customer_id in members
     }
     assert shown == visible, "of the members those whom he sees, at the level that the query looks at"
     assert isinstance(alone, list), "who may refer to the group may ask its query"

@@ -25,6 +25,7 @@ CREATE TABLE customer_groups (
   delete_time timestamptz,
   live_generation integer,
   least_level smallint,
+  least_level_of_others smallint,
   member_count bigint,
   last_build_time timestamptz,
   last_build_micros bigint,
