@@ -260,6 +260,11 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"behaviour": {"inflow": {"days": 45}}}, "FIELD_INVALID", "behaviour.inflow.days"),
     ({"identity": {"residenceDistricts": ["x"] * 1_001}}, "LIST_TOO_LONG", "identity.residence_districts"),
     ({"anyOf": {"conditions": []}}, "FIELD_INVALID", "any_of.conditions"),
+    (
+        {"contact": {"rooms": [{"channel": "CONTACT_CHANNEL_SMS", "contactTime": "9999-12-31T23:59:59Z"}]}},
+        "FIELD_INVALID",
+        "contact.rooms[0].contact_time",
+    ),
 ]
 
 

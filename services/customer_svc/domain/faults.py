@@ -38,6 +38,8 @@ MONTHS_MAX = 120
 _YEAR_FIELDS = frozenset(
     {"time_deposit_due_within_days", "due_within_days", "next_due_within_days", "birthday_within_days"}
 )
+# Far enough from where the calendar ends for every window and time zone.
+_YEARS = range(2000, 2201)
 _LEVELS = {"tier": (1, 6), "risk_rating": (1, 5)}
 # Reason, field below the condition, description.
 _Found = Iterator[tuple[str, str, str]]
@@ -211,6 +213,8 @@ def _contact_faults(condition: ContactCondition) -> _Found:
     for index, room in enumerate(condition.rooms):
         if not 0 < room.least <= LIST_MAX:
             yield "FIELD_INVALID", f"rooms[{index}].left_min", f"must be from 0 to {LIST_MAX}"
+        if room.at is not None and room.at.year not in _YEARS:
+            yield "FIELD_INVALID", f"rooms[{index}].contact_time", f"must lie in {_YEARS[0]} to {_YEARS[-1]}"
     yield from _number("refused_within_days", condition.refused_within_days, DAYS_MAX)
     yield from _list("last_campaigns", condition.last_campaign_ids)
     yield from _list("last_outcomes", condition.last_outcomes)

@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
@@ -113,6 +113,11 @@ def ranged(kind: str, bound: Bound) -> Condition:
         (ContactCondition(counts=(ContactCount(3, low=2, high=1),)), "contact.counts[0].min", "RANGE_EMPTY"),
         (ContactCondition(counts=(ContactCount(3, high=-1),)), "contact.counts[0].max", "FIELD_INVALID"),
         (ContactCondition(rooms=(RoomLeft("SMS", -1),)), "contact.rooms[0].left_min", "FIELD_INVALID"),
+        (
+            ContactCondition(rooms=(RoomLeft("SMS", at=datetime(9999, 12, 31, 23, tzinfo=UTC)),)),
+            "contact.rooms[0].contact_time",
+            "FIELD_INVALID",
+        ),
         (ContactCondition(rooms=(RoomLeft("SMS"),) * 21), "contact.rooms", "FIELD_INVALID"),
         (ContactCondition(refused_within_days=3661), "contact.refused_within_days", "FIELD_INVALID"),
     ],
