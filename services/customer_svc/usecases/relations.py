@@ -14,9 +14,8 @@ from services.customer_svc.domain.relations import (
     Relation,
     feed_relation_id,
 )
-from services.customer_svc.domain.viewing import Level, Reading
+from services.customer_svc.domain.viewing import Reading
 from services.customer_svc.store import relations
-from services.customer_svc.store.owner_rows import owner_rows
 from services.customer_svc.store.tag_sync import lock_customer
 from services.customer_svc.usecases.must_see import must_see, note_reads
 from services.customer_svc.usecases.note_writes import note_write
@@ -59,13 +58,14 @@ async def get_relation(
 async def create_relation(
     tx: AsyncConnection, reading: Reading, parent_id: str, new: NewRelation, secret: bytes
 ) -> Relation:
-    """Tells of a relation of `parent_id`, who is at one of its ends, to somebody whom the viewer sees too."""
+    """Tells of a relation of `parent_id`, who is at one of its ends, to somebody of whom the viewer sees as much.
+
+    Who knows of the other only that he exists would see his masked number by it, and stand on his page.
+    """
     await must_see(tx, reading.viewer, parent_id, FIELD)
     check_new(new)
     other_id = new.customer_id if new.related_customer_id == parent_id else new.related_customer_id
-    rows, scope = await owner_rows(tx, other_id), await read_scope(tx, reading.viewer)
-    if rows is None or scope.level(rows) is Level.NONE:
-        raise not_found()
+    await must_see(tx, reading.viewer, other_id, FIELD)
     await lock_customer(tx, new.customer_id)
     taken, told = await relations.is_taken(tx, new)
     if taken:
