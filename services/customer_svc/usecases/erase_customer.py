@@ -95,15 +95,15 @@ async def must_decide(conn: AsyncConnection, viewer: Viewer, customer_id: str, s
 
 
 async def decide_erasure(tx: AsyncConnection, reading: Reading, decision: Decision) -> Erasure:
-    """Approves, refuses or calls off an erasure; nobody decides what he asked for himself."""
+    """Approves, refuses or calls off an erasure; nobody decides what he asked for, or what is to be erased of him."""
     await must_decide(tx, reading.viewer, decision.customer_id, decision.step)
     if len(decision.reason) > REASON_LENGTH_MAX:
         raise invalid_field("reason", f"has more than {REASON_LENGTH_MAX} characters")
     found = await erasures.get(tx, decision.customer_id, decision.erasure_id, lock=True)
     if found is None:
         raise not_found()
-    if decision.step is not Step.CANCEL and found.requester_id == reading.viewer.staff_id:
-        raise Refused(Kind.FORBIDDEN, "FOUR_EYES", "nobody decides what he asked for himself")
+    if decision.step is not Step.CANCEL and reading.viewer.staff_id in {found.requester_id, found.customer_id}:
+        raise Refused(Kind.FORBIDDEN, "FOUR_EYES", "nobody decides what he asked for himself, or of himself")
     state = STEPS.get((found.state, decision.step))
     if state is None:
         message = f"the erasure is {found.state.lower()}"

@@ -88,6 +88,7 @@ def as_(signed_in: SignedIn):
         "h9": ((Role.BRANCH_HEAD,), "b9"),
         "h0": ((Role.BRANCH_HEAD, Role.APPROVER), "north"),
         "a0": ((Role.APPROVER,), "north"),
+        "wang": ((Role.APPROVER,), "north"),
         "a1": ((Role.APPROVER,), "b1"),
         "m1": ((Role.MANAGER,), "b1"),
         "admin": ((Role.ADMIN,), "north"),
@@ -249,7 +250,7 @@ def decision(kind: Any, erasure: personal_data_pb2.Erasure) -> Any:
 
 async def test_somebody_else_at_head_office_approves_and_it_waits_seven_days(stub, as_) -> None:
     erasure = await erasure_of(stub, as_("h0"))
-    for somebody, code in (("h0", "nobody decides"), ("a1", ""), ("h1", "")):
+    for somebody, code in (("h0", "nobody decides"), ("wang", "nobody decides"), ("a1", ""), ("h1", "")):
         status, said = await refused_with(
             stub.ApproveErasure(decision(pb.ApproveErasureRequest, erasure), metadata=as_(somebody))
         )
