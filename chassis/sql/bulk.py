@@ -17,6 +17,7 @@ from chassis.sql.arrow_rows import ROW_COLUMN, Inbox, Piece, RowError, RowReader
 from chassis.sql.business_day import set_business_day
 from chassis.sql.copy import copy_csv
 from chassis.sql.engine import Database, begun, repeat_transaction, sqlstate
+from chassis.sql.statistics import refresh_statistics
 from chassis.sql.upsert import Upsert, default_upsert
 
 __all__ = [
@@ -94,7 +95,8 @@ class BulkTable:
     In `schema`, a field that is not nullable is required; its metadata may list `codes` (row_checks.py). Names that end
     in `_id` hold ids. `check` gets the staging table, whose column "row" counts from 0. `start` runs before the first
     row is stored, `finish` after the last: each in a transaction of its own, under the same lock as the rows, so that
-    no other import of the table comes between. An import that failed half-way started and did not finish.
+    no other import of the table comes between. An import that failed half-way started and did not finish. `fills` names
+    the tables that its rows change, if not the one of its name: of them much may then be another than was planned for.
     """
 
     name: str
@@ -105,6 +107,7 @@ class BulkTable:
     start: Hook = no_start
     finish: Hook = no_finish
     staged: Staged | None = None
+    fills: tuple[str, ...] = ()
 
     @property
     def staged_schema(self) -> pa.Schema:
@@ -151,6 +154,7 @@ class BulkImport:
                 await _call(connection, table.finish, staging, business_date)
             async with begun(connection):
                 await set_business_day(connection, business_date)
+            await refresh_statistics(connection, table.fills or (table.name,), inserted + updated)
         return BulkCounts(reader.received, inserted, updated, reader.received - inserted - updated)
 
     async def _stage(self, connection: AsyncConnection, table: BulkTable, reader: RowReader) -> str:

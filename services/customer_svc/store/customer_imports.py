@@ -52,7 +52,9 @@ _SEALED = pa.schema(
 
 def customers_table(keys: DataKeys) -> BulkTable:
     """The table of customers, who seal with `keys`."""
-    return BulkTable("customers", CUSTOMERS, ("customer_id",), _upsert(), staged=Staged(_SEALED, _sealing(keys)))
+    staged = Staged(_SEALED, _sealing(keys))
+    filled = ("customers", "customer_contacts", "customer_search")
+    return BulkTable("customers", CUSTOMERS, ("customer_id",), _upsert(), staged=staged, fills=filled)
 
 
 def _sealing(keys: DataKeys) -> Transform:

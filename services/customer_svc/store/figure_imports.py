@@ -69,7 +69,9 @@ def _whole(name: str, schema: pa.Schema, key: tuple[str, ...], check: Check) -> 
 
 def _totals_table(check: Check) -> BulkTable:
     upsert = _totals_upsert()
-    return BulkTable("customer_figures", CUSTOMER_FIGURES, ("customer_id",), upsert, check, finish=whole_finish(upsert))
+    # Who owns whom comes by a feed of its own, and by now most of it: what is searched holds both.
+    filled, finish = ("customers", "customer_search", "owners"), whole_finish(upsert)
+    return BulkTable("customer_figures", CUSTOMER_FIGURES, ("customer_id",), upsert, check, finish=finish, fills=filled)
 
 
 def _totals_upsert() -> Upsert:

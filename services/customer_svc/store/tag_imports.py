@@ -70,9 +70,9 @@ def tag_tables(known_customers: Check) -> Sequence[BulkTable]:
     async def check_tags(tx: AsyncConnection, staging: str) -> list[RowError]:
         return [*await known_customers(tx, staging), *await _evidence_errors(tx, staging)]
 
-    key = ("customer_id", "tag_code")
+    key, filled = ("customer_id", "tag_code"), ("potential_tags", "customers", "customer_search")
     return (
-        BulkTable("customer_tags", CUSTOMER_TAGS, key, _upsert_tags, check_tags, finish=_finish_tags),
+        BulkTable("customer_tags", CUSTOMER_TAGS, key, _upsert_tags, check_tags, finish=_finish_tags, fills=filled),
         BulkTable("key_tests", KEY_TESTS, ("customer_id",), _upsert_nothing, known_customers, finish=_finish_tests),
     )
 

@@ -380,3 +380,20 @@ async def test_what_is_staged_in_place_of_the_rows_is_all_that_is_stored(databas
     assert (counts.inserted, seen) == (2, [[(0, "C1", 3), (1, "C2", 1)]])
     bad = pa.RecordBatch.from_pylist([{"customer_id": "no id", "display_name": "abc"}], schema)
     assert (await refusal(small, as_stream(bad), "sized")).violations[0].field == "rows[0].customer_id"
+
+
+async def test_what_many_rows_filled_is_planned_for_at_once(imports, database):
+    assert await stored(database, "SELECT reltuples FROM pg_class WHERE relname = 'account'") == -1
+    await imports.run("customers", DAY, as_stream(rows({"customer_id": "A"})))
+    many = pa.RecordBatch.from_pylist(
+        [{"account_id": f"N{n:04}", "customer_id": "A", "balance_minor": 1} for n in range(1000)], ACCOUNT_SCHEMA
+    )
+    table = BulkTable(
+        "accounts",
+        ACCOUNT_SCHEMA,
+        ("customer_id", "account_id"),
+        default_upsert(ACCOUNT, ["customer_id", "account_id"], ACCOUNT_SCHEMA.names),
+        fills=("account",),
+    )
+    await BulkImport(database, [table]).run("accounts", DAY, as_stream(many, size=100_000))
+    assert await stored(database, "SELECT reltuples FROM pg_class WHERE relname = 'account'") == 1000
