@@ -8,14 +8,18 @@ from pathlib import Path
 import grpc
 import pytest
 from banyan.customer.v1 import (
+    attachment_service_pb2_grpc,
     customer_group_service_pb2_grpc,
     customer_service_pb2_grpc,
     export_service_pb2_grpc,
     import_service_pb2_grpc,
     key_mark_service_pb2_grpc,
+    note_service_pb2_grpc,
     operation_service_pb2,
     operation_service_pb2_grpc,
+    relation_service_pb2_grpc,
     tag_service_pb2_grpc,
+    timeline_service_pb2_grpc,
 )
 
 from chassis.feed import Publisher, Wakeups
@@ -25,14 +29,19 @@ from chassis.sql.bulk import BulkImport
 from chassis.testing import SignedIn, app_of, in_process
 from services.customer_svc.domain.customer import Owner
 from services.customer_svc.domain.org import Staff
-from services.customer_svc.domain.parts import Parts
+from services.customer_svc.domain.parts import Missing, Parts
+from services.customer_svc.domain.timeline import Entry, Wanted
+from services.customer_svc.rpc.attachment_service import AttachmentServicer
 from services.customer_svc.rpc.customer_group_service import BUILD, Building, CustomerGroupServicer
 from services.customer_svc.rpc.customer_service import CustomerServicer
 from services.customer_svc.rpc.export_service import Exporting, ExportServicer
 from services.customer_svc.rpc.import_service import CustomerImportServicer
 from services.customer_svc.rpc.key_mark_service import KeyMarkServicer
+from services.customer_svc.rpc.note_service import NoteServicer
 from services.customer_svc.rpc.permissions import ALLOWED
+from services.customer_svc.rpc.relation_service import RelationServicer
 from services.customer_svc.rpc.tag_service import TagServicer
+from services.customer_svc.rpc.timeline_service import TimelineServicer
 from services.customer_svc.store import facts, org
 from services.customer_svc.store.imports import bulk_tables
 from services.customer_svc.usecases.export_customers import METHOD as EXPORT
@@ -94,7 +103,9 @@ async def working(operations) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def channel(bank, signed_in, source, operations, peers, tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
+async def channel(  # noqa: PLR0917 -- all that its servicers need
+    bank, signed_in, source, operations, peers, tmp_path: Path
+) -> AsyncIterator[grpc.aio.Channel]:
     database, wakeups = bank.database, Wakeups(None)
     publisher = Publisher(database, facts.FEED, facts.read_page, wakeups)
     services = [
@@ -150,6 +161,44 @@ async def tag_channel(filled, signed_in, tmp_path: Path) -> AsyncIterator[grpc.a
     await wakeups.close()
     async with filled.database.begin() as tx:
         await tx.exec_driver_sql("DELETE FROM tags WHERE actor <> ''")
+
+
+class Entries:
+    """Stands for the services that tell events of a customer's life."""
+
+    def __init__(self) -> None:
+        self.told: list[Entry] = []
+        self.missing: list[Missing] = []
+        self.asked = 0
+
+    async def __call__(self, _customer_id: str, _wanted: Wanted) -> tuple[list[Entry], list[Missing]]:
+        self.asked += 1
+        return self.told, self.missing
+
+
+@pytest.fixture
+def entries() -> Entries:
+    return Entries()
+
+
+@pytest.fixture
+async def page_channel(filled, signed_in, entries, tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
+    """The services beside a customer's page, about the filled bank."""
+    database = filled.database
+    notes, attachments = NoteServicer(database, SECRET), AttachmentServicer(database, SECRET)
+    relations, timeline = (
+        RelationServicer(database, SECRET, filled.keys),
+        TimelineServicer(database, entries, SECRET, "CNY"),
+    )
+    added = {
+        "NoteService": (note_service_pb2_grpc.add_NoteServiceServicer_to_server, notes),
+        "AttachmentService": (attachment_service_pb2_grpc.add_AttachmentServiceServicer_to_server, attachments),
+        "RelationService": (relation_service_pb2_grpc.add_RelationServiceServicer_to_server, relations),
+        "TimelineService": (timeline_service_pb2_grpc.add_TimelineServiceServicer_to_server, timeline),
+    }
+    services = [Served(f"banyan.customer.v1.{name}", *how) for name, how in added.items()]
+    async with in_process(app_of(services, ALLOWED, signed_in, "customer.banyan"), tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture
