@@ -6,6 +6,8 @@ from datetime import datetime
 
 CASE_NUMBER_LENGTH_MAX = 100
 _SHOWN = 2
+# What people wrote may name the customer.
+_WRITTEN = frozenset({"reason", "reference"})
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class AuditedAct:
 
 
 def without_case(act: AuditedAct) -> AuditedAct:
-    """Keeps of a customer's id no more than its beginning."""
+    """Keeps of a customer's id no more than its beginning, and nothing that somebody wrote of him."""
     if not act.customer_id:
         return act
-    return replace(act, customer_id=f"{act.customer_id[:_SHOWN]}****")
+    details = {name: value for name, value in act.details.items() if name not in _WRITTEN}
+    return replace(act, customer_id=f"{act.customer_id[:_SHOWN]}****", details=details)

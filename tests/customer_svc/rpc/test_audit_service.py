@@ -93,6 +93,19 @@ async def test_without_a_case_nobody_is_named(stub, auditor) -> None:
     assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
+async def test_what_somebody_wrote_of_a_customer_is_told_only_for_a_case(bank, stub, auditor) -> None:
+    detail = {"purpose": "OTHER", "reason": "Wang Xiaoming lost his card", "reference": "his letter"}
+    async with bank.database.begin() as tx:
+        await audit(tx, [AuditEntry("m3", "b3", "r6", "UnmaskContactData", "c10", detail)])
+
+    async def details(case_number: str = "") -> dict[str, str]:
+        request = pb.ListAuditEntriesRequest(caller="m3", case_number=case_number)
+        return dict((await stub.ListAuditEntries(request, metadata=auditor)).audit_entries[0].details)
+
+    assert await details() == {"purpose": "OTHER"}
+    assert await details(case_number="2026/17") == detail
+
+
 async def test_for_a_case_whoever_read_a_customer_is_told_and_the_search_is_noted(stub, auditor) -> None:
     acts = await found(stub, auditor, customer="customers/c10", case_number="2026/17")
     assert acts == [("m2", "SearchCustomers", "c10"), ("m1", "GetCustomer", "c10")]
