@@ -19,7 +19,7 @@ from services.customer_svc.store.facts import FEED
 from services.customer_svc.store.key_proposals import FIRST_TIME, LAST_TIME
 from services.customer_svc.usecases import key_marks
 from services.customer_svc.usecases.key_marks import Decision
-from services.customer_svc.usecases.must_see import must_see
+from services.customer_svc.usecases.must_see import must_see_noted
 
 _PROPOSALS = "customers/*/keyMarkProposals/*"
 R = TypeVar(
@@ -71,8 +71,9 @@ class KeyMarkServicer(key_mark_service_pb2_grpc.KeyMarkServiceServicer):
             made = await key_marks.propose(tx, viewer, customer_id, reason, end_date)
             return convert_tags.proposal_to_wire(made)
 
-        seen = partial(must_see, viewer=viewer, customer_id=customer_id, field=key_marks.FIELD)
-        write = Write("CreateKeyMarkProposal", request, seen)
+        reading = convert.reading_of(current_caller(), "CreateKeyMarkProposal")
+        seen = partial(must_see_noted, reading=reading, customer_id=customer_id, field=key_marks.FIELD)
+        write = Write(reading.method, request, seen)
         return await once(self._database, write, key_mark_pb2.KeyMarkProposal, create)
 
     async def GetKeyMarkProposal(
@@ -144,8 +145,9 @@ class KeyMarkServicer(key_mark_service_pb2_grpc.KeyMarkServiceServicer):
             decided = await key_marks.decide(tx, viewer, decision)
             return response(key_mark_proposal=convert_tags.proposal_to_wire(decided))
 
-        seen = partial(must_see, viewer=viewer, customer_id=customer_id, field=key_marks.FIELD)
         method = response.DESCRIPTOR.name.removesuffix("Response")
+        reading = convert.reading_of(current_caller(), method)
+        seen = partial(must_see_noted, reading=reading, customer_id=customer_id, field=key_marks.FIELD)
         answer = await once(self._database, Write(method, request, seen), response, work)
         await self._wakeups.notify(FEED)
         return answer

@@ -18,7 +18,7 @@ from services.customer_svc.rpc import convert, convert_tags
 from services.customer_svc.rpc.once import Write, once
 from services.customer_svc.store.customers import business_day
 from services.customer_svc.usecases import tags
-from services.customer_svc.usecases.must_see import must_see
+from services.customer_svc.usecases.must_see import must_see_noted
 
 Changing = Callable[[AsyncConnection, Viewer, HandChange], Awaitable[CustomerTag]]
 R = TypeVar("R", pb.SetCustomerTagResponse, pb.RemoveCustomerTagResponse, pb.ClearTagOverrideResponse)
@@ -116,6 +116,7 @@ class TagServicer(tag_service_pb2_grpc.TagServiceServicer):
             changed = await changing(tx, viewer, change)
             return response(customer_tag=convert_tags.customer_tag_to_wire(changed, await business_day(tx)))
 
-        seen = partial(must_see, viewer=viewer, customer_id=change.customer_id, field=tags.FIELD)
         method = response.DESCRIPTOR.name.removesuffix("Response")
+        reading = convert.reading_of(current_caller(), method)
+        seen = partial(must_see_noted, reading=reading, customer_id=change.customer_id, field=tags.FIELD)
         return await once(self._database, Write(method, request, seen), response, work)

@@ -22,6 +22,12 @@ async def must_see(conn: AsyncConnection, viewer: Viewer, customer_id: str, fiel
     return level
 
 
+async def must_see_noted(conn: AsyncConnection, reading: Reading, customer_id: str, field: str) -> None:
+    """As `must_see`, for changes whose answer shows what the customer is like: that is a read, and noted as one."""
+    await must_see(conn, reading.viewer, customer_id, field)
+    await note_reads(conn, reading, [customer_id])
+
+
 async def note_reads(conn: AsyncConnection, reading: Reading, customer_ids: Iterable[str]) -> None:
     """Notes that these customers' data were read, before the answer leaves."""
     viewer = reading.viewer

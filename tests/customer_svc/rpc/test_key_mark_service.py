@@ -177,6 +177,15 @@ async def test_four_eyes_and_only_heads_of_the_primary_branch_or_the_one_above_d
     assert (await region.decide("Approve", own)).state == State.STATE_APPROVED
 
 
+async def test_whoever_proposes_or_decides_is_noted(manager, head, filled) -> None:
+    await head.decide("Approve", await manager.propose())
+    async with filled.database.read() as conn:
+        noted = await conn.execute(
+            text("SELECT method, caller FROM audit WHERE customer_id = 'wang' ORDER BY audit_id")
+        )
+        assert [tuple(row) for row in noted] == [("CreateKeyMarkProposal", "m1"), ("ApproveKeyMarkProposal", "h1")]
+
+
 async def test_nobody_proposes_or_decides_a_mark_of_himself(asks, manager, head) -> None:
     himself = asks("wang")
     assert await refusal(himself.propose()) == (grpc.StatusCode.PERMISSION_DENIED, "FOUR_EYES")

@@ -254,3 +254,13 @@ async def test_a_change_without_reason_or_with_a_wrong_end_is_refused(asks, meth
 async def test_a_tag_that_is_unknown_or_not_shared_cannot_be_set(asks) -> None:
     assert await refusal(asks().change("SetCustomerTag", "NO_SUCH")) == NOT_FOUND
     assert await refusal(asks().call("GetCustomerTag", name="customers/wang/tags/BLACKLIST")) == NOT_FOUND
+
+
+async def test_whoever_changes_a_tag_is_told_of_it_and_that_is_noted(asks, filled) -> None:
+    await confirm(filled, "CHURN_RISK")
+    given = {"until": date(2026, 7, 30), "request_id": str(uuid.uuid4())}
+    answers = [await asks().change("RemoveCustomerTag", "CHURN_RISK", **given) for _ in range(2)]
+    assert answers[0] == answers[1]
+    async with filled.database.read() as conn:
+        noted = await conn.execute(text("SELECT caller, customer_id FROM audit WHERE method = 'RemoveCustomerTag'"))
+        assert [tuple(row) for row in noted] == [("somebody", "wang")] * 2
