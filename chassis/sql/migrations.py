@@ -20,12 +20,21 @@ _PARTITION = re.compile(r"_(rest|\d{4}_\d{2})$")
 _CONNECTION = "connection"
 
 
-def migrate(url: str, script_location: Path, password: str | None = None) -> None:
+def migrate(
+    url: str, script_location: Path, password: str | None = None, then: Callable[[], Awaitable[None]] | None = None
+) -> None:
     """Applies the migrations that the database lacks; each is applied whole or not at all.
 
-    Blocks, so an event loop calls it in a thread. Raises if a migration must wait more than 3 s for a table.
+    What no migration can do is done by `then`, in one process at a time too. Blocks, so an event loop calls it in a
+    thread. Raises if a migration must wait more than 3 s for a table.
     """
-    asyncio.run(_with_lock(connection_url(url, password), lambda connection: _upgrade(connection, script_location)))
+
+    async def work(connection: AsyncConnection) -> None:
+        await _upgrade(connection, script_location)
+        if then is not None:
+            await then()
+
+    asyncio.run(_with_lock(connection_url(url, password), work))
 
 
 def run_env(metadata: MetaData) -> None:

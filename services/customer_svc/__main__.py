@@ -22,7 +22,7 @@ from banyan.customer.v1 import (
     timeline_service_pb2_grpc,
 )
 
-from chassis import paging
+from chassis import paging, telemetry
 from chassis.channel import Mesh, mesh
 from chassis.data_keys import DataKeys, DataKeysUnusable
 from chassis.feed import Publisher, Wakeups
@@ -270,17 +270,19 @@ def _merge_jobs(net: Mesh, database: Database, wakeups: Wakeups) -> list[Job]:
 
 def migrate_and_seal(settings: Settings) -> None:
     """Brings the database to its schema, and seals what stands in clear since before there were data keys."""
+    telemetry.log_through_stdlib()
     data_keys = DataKeys(settings.data_keys)
     data_keys.check()
-    migrate(settings.database_url, MIGRATIONS, settings.database_password)
-    run(_seal(settings, data_keys))
+    migrate(settings.database_url, MIGRATIONS, settings.database_password, partial(_seal, settings, data_keys))
 
 
 async def _seal(settings: Settings, data_keys: DataKeys) -> None:
     database = Database(settings.database_url, settings.database_password, APPLICATION)
-    await seal_plain(database, data_keys)
-    await check_keys(database, data_keys)
-    await database.close()
+    try:
+        await seal_plain(database, data_keys)
+        await check_keys(database, data_keys)
+    finally:
+        await database.close()
 
 
 if __name__ == "__main__":

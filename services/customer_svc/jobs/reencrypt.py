@@ -129,10 +129,11 @@ async def seal_plain(database: Database, keys: DataKeys) -> int:
     after, count = "", 0
     while (step := await database.repeat(partial(_seal_step, keys=keys, after=after))) is not None:
         after, count = step[0], count + step[1]
-    async with database.begin() as tx:
-        await sealing.drop_plain(tx)
+    # The columns say that there is something to do: they go last.
     async with database.read() as conn:
         await sealing.shred(conn)
+    async with database.begin() as tx:
+        await sealing.drop_plain(tx)
     return count
 
 

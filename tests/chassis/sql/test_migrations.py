@@ -37,6 +37,21 @@ async def test_migrations_that_start_together_run_once(empty_url):
     assert versions == ["0001"]
 
 
+async def test_what_follows_migrations_is_done_by_one_at_a_time(empty_url, tmp_path):
+    write_migrations(tmp_path)
+    under_way, most = 0, 0
+
+    async def then():
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.05)
+        under_way -= 1
+
+    await asyncio.gather(*(asyncio.to_thread(migrate, empty_url, tmp_path, None, then) for _ in range(3)))
+    assert (under_way, most) == (0, 1)
+
+
 async def test_tables_are_what_the_migration_makes(database):
     metadata = MetaData()
     chassis_tables(metadata)

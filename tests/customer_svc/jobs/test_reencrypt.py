@@ -37,6 +37,10 @@ def newer_keys(folder: Path) -> DataKeys:
     return DataKeys(folder)
 
 
+async def file_of_customers(conn: Any) -> int:
+    return (await conn.execute(text("SELECT pg_relation_filenode('customers')"))).scalar_one()
+
+
 def told() -> dict[tuple[str, str], float]:
     return {
         (sample.labels["purpose"], sample.labels["key_id"]): sample.value
@@ -244,7 +248,19 @@ async def test_what_stood_in_clear_is_sealed_in_steps_and_its_columns_go(postgre
             await seal_plain(database, data_keys)
     async with database.read() as conn:
         assert (await conn.execute(text("SELECT count(mobile) FROM customers"))).scalar_one() == 60 - 14
-    assert await seal_plain(database, data_keys) == 60 - 14
+    with pytest.MonkeyPatch.context() as patch:  # cut off once the table was written anew
+
+        async def no_drop(_tx: Any) -> None:
+            raise ConnectionError
+
+        patch.setattr(reencrypt.sealing, "drop_plain", no_drop)
+        with pytest.raises(ConnectionError):
+            await seal_plain(database, data_keys)
+    async with database.read() as conn:
+        written_anew = await file_of_customers(conn)
+    assert await seal_plain(database, data_keys) == 0, "all of them are sealed"
+    async with database.read() as conn:
+        assert await file_of_customers(conn) != written_anew, "only then is it known that nothing older is in the file"
     assert await seal_plain(database, data_keys) == 0, "there is nothing left to do"
     assert await shown(database, data_keys) == MOBILES
     assert await found(database, data_keys, MOBILES["c030"]) == ["c030"]
