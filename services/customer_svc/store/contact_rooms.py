@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Row, any_, select, text
+from sqlalchemy import JSON, DateTime, Row, any_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sql.rows import put_rows
@@ -48,6 +49,15 @@ ON CONFLICT (version) DO UPDATE SET start_time = excluded.start_time, consent_re
   caps = excluded.caps, generation = excluded.generation
 """)
 _IN_FORCE = text("SELECT * FROM contact_policies WHERE start_time <= bank_now() ORDER BY start_time DESC, version DESC")
+_STANDING = text("""
+SELECT (SELECT to_json(r) FROM contact_rooms r WHERE customer_id = :customer_id) AS room,
+  (SELECT json_agg(json_build_array(channel, contact_time, message_class, category, campaign_id, other_person)
+      ORDER BY contact_time, channel, ordinal)
+    FROM contact_instants WHERE customer_id = :customer_id) AS instants,
+  (SELECT to_json(p) FROM contact_policies p WHERE start_time <= bank_now()
+    ORDER BY start_time DESC, version DESC LIMIT 1) AS policy,
+  bank_now() AS now
+""").columns(room=JSON, instants=JSON, policy=JSON, now=DateTime(timezone=True))
 
 
 async def put_contact_rooms(tx: AsyncConnection, items: Sequence[ContactRoom | ContactPolicy], generation: int) -> None:
@@ -99,6 +109,25 @@ async def read_contact_rooms(conn: AsyncConnection, customer_ids: Sequence[str])
     return found
 
 
+async def read_standing(conn: AsyncConnection, customer_id: str) -> tuple[ContactRoom, ContactPolicy | None, datetime]:
+    """One customer's room, the policy in force and the instant now, all in one statement."""
+    row = (await conn.execute(_STANDING, {"customer_id": customer_id})).one()
+    instants = [Instant(channel, datetime.fromisoformat(at), *rest) for channel, at, *rest in row.instants or ()]
+    room = ContactRoom(customer_id, instants=instants)
+    if row.room is not None:
+        room = _room(SimpleNamespace(**_timed(row.room)), instants)
+    policy = None if row.policy is None else _policy(SimpleNamespace(**_timed(row.policy)))
+    return room, policy, row.now
+
+
+def _timed(told: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON tells instants as texts."""
+    return {
+        name: datetime.fromisoformat(value) if name.endswith("_time") and value is not None else value
+        for name, value in told.items()
+    }
+
+
 def _room_row(room: ContactRoom) -> dict[str, object]:
     return {field.name: getattr(room, field.name) for field in fields(room) if field.name not in {"gone", "instants"}}
 
@@ -143,7 +172,7 @@ def _cap_to_json(cap: Cap) -> dict[str, object]:
     }
 
 
-def _room(row: Row[Any], instants: Sequence[Instant]) -> ContactRoom:
+def _room(row: Row[Any] | SimpleNamespace, instants: Sequence[Instant]) -> ContactRoom:
     return ContactRoom(
         row.customer_id,
         instants=instants,
@@ -159,7 +188,7 @@ def _room(row: Row[Any], instants: Sequence[Instant]) -> ContactRoom:
     )
 
 
-def _policy(row: Row[Any]) -> ContactPolicy:
+def _policy(row: Row[Any] | SimpleNamespace) -> ContactPolicy:
     caps = tuple(_cap_from_json(cap) for cap in row.caps)
     return ContactPolicy(row.version, row.start_time, row.consent_required, caps)
 

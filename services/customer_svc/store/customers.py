@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Row, Select, SelectBase, and_, any_, func, select, text
+from sqlalchemy import JSON, ColumnElement, Row, Select, SelectBase, and_, any_, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.data_keys import DataKeys
@@ -35,6 +35,8 @@ _IDENTITY = (
     "risk_rating_expiry_date",
     "industry",
 )
+# All in one column: SQLAlchemy takes its time for each of sixty.
+_WHOLE = literal_column("to_json(customers)", JSON).label("whole")
 _VALUE = ("tier", "tier_gap_minor", "contribution_minor", "lifecycle")
 _OWNER = ("branch_id", "side", "manager_id", "since_date", "private_manager_id")
 
@@ -87,14 +89,12 @@ async def read_roots(
 
 async def read_page(conn: AsyncConnection, customer_id: str, scope: Scope, reading: Reading) -> Root | None:
     """A customer as his page shows him, without his business, if the viewer sees him at all; he is noted as read."""
-    query = _roots(customers.c.customer_id == customer_id, scope).add_columns(
-        *(customers.c[f"total_{name}"].label(f"figure_{name}") for name in FIGURES),
-    )
+    query = _roots(customers.c.customer_id == customer_id, scope).add_columns(_WHOLE)
     row = (await conn.execute(noted(query, reading))).one_or_none()
     if row is None:
         return None
-    root = _root(row, contact_data.opened(keys_of(reading), row))
-    figures = {name: getattr(row, f"figure_{name}") for name in FIGURES}
+    root, whole = _root(row, contact_data.opened(keys_of(reading), row)), dated(row.whole)
+    figures = {name: whole[f"total_{name}"] for name in FIGURES}
     return replace(root, indicators=indicators(figures, root.business_date) if root.business_date else ())
 
 

@@ -4,24 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    DateTime,
-    Row,
-    Select,
-    Text,
-    bindparam,
-    false,
-    func,
-    insert,
-    null,
-    or_,
-    select,
-    text,
-    true,
-    union_all,
-    update,
-)
+from sqlalchemy import Boolean, DateTime, Row, Text, bindparam, column, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.customer_svc.domain.customer import RelatedPerson
@@ -30,7 +13,7 @@ from services.customer_svc.domain.viewing import Level, Reading, Scope
 from services.customer_svc.store import contact_data
 from services.customer_svc.store.customers import keys_of, noted
 from services.customer_svc.store.scope import opened_somewhere
-from services.customer_svc.store.tables import customers, relations
+from services.customer_svc.store.tables import customers
 from services.customer_svc.store.tables_notes import manual_relations
 
 PEOPLE_MAX = 100
@@ -42,6 +25,36 @@ SELECT EXISTS (SELECT FROM relations WHERE customer_id = :customer_id AND relate
     AND related_customer_id = :related_customer_id AND kind = :kind AND end_time IS NULL) AS taken,
   (SELECT count(*) FROM manual_relations WHERE customer_id = :customer_id AND end_time IS NULL) AS told
 """).bindparams(*(bindparam(name, type_=Text) for name in ("customer_id", "related_customer_id", "kind")))
+
+# Everybody at the other end of a relation; `reverse` if it is the customer who stands by him. Made once, since SQLAlchemy
+# takes its time.
+_TIMES = ("create_time", "end_time")
+_TOLD = ("relation_id", "author_id", "reason", *_TIMES, "end_actor", "end_reason")
+_END_COLUMNS = ("person_id", "kind", "reverse", *_TOLD)
+_ENDS = (
+    text("""
+SELECT related_customer_id AS person_id, kind, false AS reverse, NULL AS relation_id, NULL AS author_id, NULL AS reason,
+  NULL::timestamptz AS create_time, NULL::timestamptz AS end_time, NULL AS end_actor, NULL AS end_reason
+FROM relations WHERE customer_id = :customer_id
+UNION ALL SELECT customer_id, kind, true, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM relations WHERE related_customer_id = :customer_id
+UNION ALL SELECT related_customer_id, kind, false, relation_id, author_id, reason, create_time, end_time, end_actor,
+  end_reason
+FROM manual_relations WHERE customer_id = :customer_id AND (:with_ended OR end_time IS NULL)
+UNION ALL SELECT customer_id, kind, true, relation_id, author_id, reason, create_time, end_time, end_actor, end_reason
+FROM manual_relations WHERE related_customer_id = :customer_id AND (:with_ended OR end_time IS NULL)
+""")
+    .bindparams(bindparam("customer_id", type_=Text), bindparam("with_ended", type_=Boolean))
+    .columns(
+        column("reverse", Boolean),
+        *(
+            column(name, DateTime(timezone=True) if name in _TIMES else Text)
+            for name in _END_COLUMNS
+            if name != "reverse"
+        ),
+    )
+    .subquery("ends")
+)
 
 
 @dataclass(frozen=True)
@@ -73,22 +86,21 @@ async def read_relations(  # noqa: PLR0913 -- of whom, for whom, and which of th
 ) -> Sequence[Found]:
     """A customer's relations in both directions, each person at the other end noted as read."""
     c = customers.c
-    ends = _ends(customer_id, with_ended=with_ended).subquery("ends")
     query = (
         select(
-            ends,
+            *(_ENDS.c[name] for name in _END_COLUMNS),
             c.customer_id,
             c.display_name,
             *contact_data.sealed_of(c.customer_id),
             opened_somewhere(scope, Level.EXISTENCE).label("linked"),
             opened_somewhere(scope, Level.SECONDARY).label("named"),
         )
-        .join(ends, ends.c.person_id == c.customer_id)
+        .join(_ENDS, _ENDS.c.person_id == c.customer_id)
         .where(~c.gone)
         .limit(limit)
     )
-    keys = keys_of(reading)
-    rows = [(row, contact_data.opened(keys, row).mobile) for row in await conn.execute(noted(query, reading))]
+    keys, asked = keys_of(reading), {"customer_id": customer_id, "with_ended": with_ended}
+    rows = [(row, contact_data.opened(keys, row).mobile) for row in await conn.execute(noted(query, reading), asked)]
     found = [_found(customer_id, row, mobile) for row, mobile in rows]
     return sorted(found, key=_order)
 
@@ -116,29 +128,6 @@ async def end(tx: AsyncConnection, customer_id: str, relation_id: str, actor: st
         .values(end_time=func.bank_now(), end_actor=actor, end_reason=reason)
     )
     return bool((await tx.execute(ended)).rowcount)
-
-
-def _ends(customer_id: str, *, with_ended: bool) -> Any:  # noqa: ANN401 -- a union of selects
-    """Everybody at the other end of a relation; `reverse` if it is the customer who stands by him."""
-    r, m = relations.c, manual_relations.c
-    held: ColumnElement[bool] = true() if with_ended else m.end_time.is_(None)
-    told = (m.relation_id, m.author_id, m.reason, m.create_time, m.end_time, m.end_actor, m.end_reason)
-    untold = (
-        *(null().cast(Text).label(column.name) for column in told[:3]),
-        *(null().cast(DateTime(timezone=True)).label(column.name) for column in told[3:5]),
-        *(null().cast(Text).label(column.name) for column in told[5:]),
-    )
-
-    def side(person: ColumnElement[str], kind: ColumnElement[str], *, reverse: bool) -> list[ColumnElement[Any]]:
-        return [person.label("person_id"), kind.label("kind"), (true() if reverse else false()).label("reverse")]
-
-    parts: list[Select[Any]] = [
-        select(*side(r.related_customer_id, r.kind, reverse=False), *untold).where(r.customer_id == customer_id),
-        select(*side(r.customer_id, r.kind, reverse=True), *untold).where(r.related_customer_id == customer_id),
-        select(*side(m.related_customer_id, m.kind, reverse=False), *told).where(m.customer_id == customer_id, held),
-        select(*side(m.customer_id, m.kind, reverse=True), *told).where(m.related_customer_id == customer_id, held),
-    ]
-    return union_all(*parts)
 
 
 def _found(customer_id: str, row: Row[Any], mobile: str | None) -> Found:

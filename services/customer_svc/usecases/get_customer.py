@@ -9,7 +9,7 @@ from services.customer_svc.domain.contact_room import standing
 from services.customer_svc.domain.customer import Business, Marks, Owner, Root, Totals, View, view
 from services.customer_svc.domain.viewing import Level, Reading, Scope
 from services.customer_svc.peers.parts import AskParts
-from services.customer_svc.store import asking, business, contact_rooms, customers, key_marks, relations, tags
+from services.customer_svc.store import business, contact_rooms, customers, key_marks, relations, tags
 from services.customer_svc.usecases.follow_merges import gone_or_hidden
 from services.customer_svc.usecases.scopes import read_scope
 
@@ -42,18 +42,17 @@ async def with_parts(shown: View, ask: AskParts) -> View:
 
 async def _read_business(conn: AsyncConnection, root: Root, scope: Scope, reading: Reading) -> Business:
     customer_id, rows = root.identity.customer_id, [owner.row for owner in root.owners]
-    day, now = await asking.read_moment(conn)
+    day = root.business_date or await customers.business_day(conn)
     by_branch = (await customers.read_totals(conn, [customer_id], day))[customer_id]
     own_id, own = scope.own_branch_id(rows), None
     if own_id is not None:
         detail = await business.read_detail(conn, customer_id, own_id, day)
         own = replace(detail, totals=dict(by_branch).get(own_id, Totals()))
-    room = (await contact_rooms.read_contact_rooms(conn, [customer_id]))[customer_id]
     found = Business(
         by_branch,
         own,
         await relations.read_people(conn, customer_id, scope, reading),
-        standing=standing(room, await contact_rooms.read_policy(conn), now),
+        standing=standing(*await contact_rooms.read_standing(conn, customer_id)),
     )
     if scope.level(rows) < Level.PRIMARY:
         return found

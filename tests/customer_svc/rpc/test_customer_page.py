@@ -39,6 +39,25 @@ def figure(name: str) -> object:
     )
 
 
+async def _mark(bank) -> None:
+    """A tag and a key mark by hand, and what is known of contacts."""
+    statements = """
+INSERT INTO manual_tags (customer_id, tag_code, reason, actor) VALUES ('wang', 'BLACKLIST', 'a fraud', 'h1');
+INSERT INTO key_marks (customer_id, manual_until_date, since_date) VALUES ('wang', '2026-12-31', '2026-06-01')"""
+    async with bank.database.begin() as tx:
+        for statement in statements.split(";\n"):
+            await tx.execute(text(statement))
+        policy = ContactPolicy(1, datetime(2020, 1, 1, tzinfo=UTC), caps=default_caps())
+        room = ContactRoom(
+            "wang",
+            instants=[Instant("CALL", AT)],
+            opt_out_keys=["SMS/ALL", "ALL/WEALTH"],
+            consent_keys=["CALL/ALL"],
+            withdrawn_consent_keys=["PUSH/ALL"],
+        )
+        await contact_rooms.put_contact_rooms(tx, [policy, room], 1)
+
+
 @pytest.fixture
 async def rich(filled, peers):
     """Wang with everything that a page may show."""
@@ -75,21 +94,7 @@ async def rich(filled, peers):
     await filled.load("loans", [line | graded | due | {"interest_arrears_minor": 5}])
     card = {"card_id": "k1", "customer_id": "wang", "branch_id": "b1", "limit_minor": 500, "used_minor": 100}
     await filled.load("cards", [card | {"due_date": date(2026, 7, 5), "due_minor": 40, "overdue_days": 0}])
-    statements = """
-INSERT INTO manual_tags (customer_id, tag_code, reason, actor) VALUES ('wang', 'BLACKLIST', 'a fraud', 'h1');
-INSERT INTO key_marks (customer_id, manual_until_date, since_date) VALUES ('wang', '2026-12-31', '2026-06-01')"""
-    async with filled.database.begin() as tx:
-        for statement in statements.split(";\n"):
-            await tx.execute(text(statement))
-        policy = ContactPolicy(1, datetime(2020, 1, 1, tzinfo=UTC), caps=default_caps())
-        room = ContactRoom(
-            "wang",
-            instants=[Instant("CALL", AT)],
-            opt_out_keys=["SMS/ALL", "ALL/WEALTH"],
-            consent_keys=["CALL/ALL"],
-            withdrawn_consent_keys=["PUSH/ALL"],
-        )
-        await contact_rooms.put_contact_rooms(tx, [policy, room], 1)
+    await _mark(filled)
     owner = OwnershipPeriod("b1", "PRIMARY", "m1", "LOAN", AT.date(), AT.date(), None, "allocation")
     peers.parts = Parts(
         [owner],
