@@ -73,7 +73,10 @@ def _by_psql(home: Home, server: Postgres, items: int) -> float:
     file = home.root / "owners.csv"
     begin = time.perf_counter()
     server.sql(rf"\copy ({_ROWS}) TO '{file}'", database=SOURCE)
-    server.sql(rf"\copy owners FROM '{file}'", database=TARGET)
+    server.sql(
+        rf"\copy owners (customer_id, branch_id, side, manager_id, since_date, generation) FROM '{file}'",
+        database=TARGET,
+    )
     return items / (time.perf_counter() - begin)
 
 

@@ -15,17 +15,24 @@ from chassis.sql.engine import Database
 from chassis.testing import SignedIn, app_of, in_process
 from services.assignment_svc.rpc.ownership_service import OwnershipServicer
 from services.assignment_svc.rpc.permissions import ALLOWED
+from services.assignment_svc.rpc.private_managers import PrivateManagers
 from services.assignment_svc.store import ownerships
+
+
+async def _nobody_is_key(_customer_id: str) -> bool:
+    return False
 
 
 async def serve(url: str, home: Path, port: int) -> None:
     """Serves until it is killed."""
     signed_in = SignedIn(home / "keys")
     database = Database(url)
+    wakeups = Wakeups(None)
     servicer = OwnershipServicer(
         database,
-        Publisher(database, ownerships.FEED, ownerships.read_page, Wakeups(None)),
+        Publisher(database, ownerships.FEED, ownerships.read_page, wakeups),
         Operations(database, "assignment", {}),
+        PrivateManagers(database, wakeups, _nobody_is_key),
         paging.secret(signed_in.keys),
     )
     add = ownership_service_pb2_grpc.add_OwnershipServiceServicer_to_server
