@@ -13,6 +13,9 @@ from google.type.date_pb2 import Date
 from chassis.errors import invalid_field
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A day from the ends of the calendar: there an instant has no day in some time zones.
+_FIRST_SECOND = int((datetime(1, 1, 2, tzinfo=UTC) - _EPOCH).total_seconds())
+_LAST_SECOND = int((datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH).total_seconds())
 _NANOS_PER_MICRO = 1000
 _NANOS_PER_SECOND = 1_000_000_000
 
@@ -45,13 +48,12 @@ def time_to_wire(instant: datetime | None) -> Timestamp | None:
 
 
 def time_from_wire(wire: Timestamp, field: str) -> datetime:
-    """An instant in UTC, cut to the microsecond. Refuses what lies outside the years 1 to 9999."""
+    """An instant in UTC, cut to the microsecond. Refuses the first and the last day of the calendar, and beyond."""
     if not 0 <= wire.nanos < _NANOS_PER_SECOND:
         raise invalid_field(f"{field}.nanos", "must be from 0 to 999,999,999")
-    try:
-        return _EPOCH + timedelta(seconds=wire.seconds, microseconds=wire.nanos // _NANOS_PER_MICRO)
-    except OverflowError:
-        raise invalid_field(field, "must lie in the years 1 to 9999") from None
+    if not _FIRST_SECOND <= wire.seconds < _LAST_SECOND:
+        raise invalid_field(field, "must lie in the years 1 to 9999, and a day from both their ends")
+    return _EPOCH + timedelta(seconds=wire.seconds, microseconds=wire.nanos // _NANOS_PER_MICRO)
 
 
 class Idempotency(IntEnum):

@@ -121,8 +121,8 @@ def _answer(rpc: Rpc, schemas: Schemas) -> Schema:
         return _content("The keys.", "application/json", {"$ref": "#/components/schemas/JsonWebKeySet"})
     schema = schemas.message(output, Way.ANSWERED)
     if rpc.method.server_streaming:
-        # OpenAPI 3.1 has no word for the schema of an event.
-        event = {"type": "string", "description": f"Events, the data of each a {output.full_name} as JSON."}
+        # OpenAPI 3.1 has no word for the schema of an event, and programs differ in what they take the type to be of.
+        event = {"description": f"Events, the data of each a {output.full_name} as JSON."}
         return _content("A stream of events.", "text/event-stream", {**event, "x-event-data": schema})
     return _content("Done.", "application/json", schema)
 

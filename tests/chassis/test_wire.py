@@ -52,7 +52,13 @@ def test_no_day_is_none_but_a_part_of_one_is_refused():
         date_from_wire_or_none(Date(year=2026), "day")
 
 
-@given(st.datetimes(timezones=st.just(UTC)))
+@given(
+    st.datetimes(
+        min_value=datetime(1, 1, 2),  # noqa: DTZ001 -- the zone is drawn
+        max_value=datetime(9999, 12, 30, 23, 59, 59, 999_999),  # noqa: DTZ001 -- the zone is drawn
+        timezones=st.just(UTC),
+    )
+)
 def test_an_instant_comes_back_to_the_microsecond(instant: datetime):
     wire = time_to_wire(instant)
     assert wire is not None
@@ -72,7 +78,14 @@ def test_parts_of_a_microsecond_are_cut():
 
 @pytest.mark.parametrize(
     "wire",
-    [Timestamp(seconds=10**12), Timestamp(seconds=-(10**12)), Timestamp(nanos=-1), Timestamp(nanos=1_000_000_000)],
+    [
+        Timestamp(seconds=10**12),
+        Timestamp(seconds=-(10**12)),
+        Timestamp(seconds=253_402_300_799),
+        Timestamp(seconds=-62_135_596_800),
+        Timestamp(nanos=-1),
+        Timestamp(nanos=1_000_000_000),
+    ],
 )
 def test_what_is_no_instant_is_refused(wire: Timestamp):
     with pytest.raises(Refused) as raised:

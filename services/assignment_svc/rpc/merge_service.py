@@ -4,6 +4,7 @@ from banyan.assignment.v1 import merge_service_pb2 as pb
 from banyan.assignment.v1 import merge_service_pb2_grpc
 
 from chassis import names
+from chassis.errors import invalid_field
 from chassis.feed import Wakeups
 from chassis.sql.engine import Database
 from chassis.sql.merging import Merging
@@ -40,4 +41,6 @@ class MergeServicer(merge_service_pb2_grpc.MergeServiceServicer):
 def _merging(request: pb.MergeOwnershipRequest | pb.UndoMergeOwnershipRequest) -> Merging:
     (survivor_id,) = names.parse("customers/*/ownership", request.name)
     merged_id = names.parse_one("customers", request.merged_customer, "merged_customer")
+    if merged_id == survivor_id:
+        raise invalid_field("merged_customer", "must be another one than the survivor")
     return Merging(names.parse_one("merges", request.merge, "merge"), survivor_id, merged_id)

@@ -4,6 +4,7 @@ from banyan.campaign.v1 import merge_service_pb2 as pb
 from banyan.campaign.v1 import merge_service_pb2_grpc
 
 from chassis import names
+from chassis.errors import invalid_field
 from chassis.feed import Wakeups
 from chassis.sql.engine import Database
 from chassis.sql.merging import Merging
@@ -36,8 +37,8 @@ class MergeServicer(merge_service_pb2_grpc.MergeServiceServicer):
 
 
 def _merging(request: pb.MergeContactsRequest | pb.UndoMergeContactsRequest) -> Merging:
-    return Merging(
-        names.parse_one("merges", request.merge, "merge"),
-        names.parse_one("customers", request.parent, "parent"),
-        names.parse_one("customers", request.merged_customer, "merged_customer"),
-    )
+    survivor_id = names.parse_one("customers", request.parent, "parent")
+    merged_id = names.parse_one("customers", request.merged_customer, "merged_customer")
+    if merged_id == survivor_id:
+        raise invalid_field("merged_customer", "must be another one than the survivor")
+    return Merging(names.parse_one("merges", request.merge, "merge"), survivor_id, merged_id)
