@@ -26,8 +26,8 @@ SELECT EXISTS (SELECT FROM relations WHERE customer_id = :customer_id AND relate
   (SELECT count(*) FROM manual_relations WHERE customer_id = :customer_id AND end_time IS NULL) AS told
 """).bindparams(*(bindparam(name, type_=Text) for name in ("customer_id", "related_customer_id", "kind")))
 
-# Everybody at the other end of a relation; `reverse` if it is the customer who stands by him. Made once, since SQLAlchemy
-# takes its time.
+# Everybody at the other end of a relation; `reverse` if it is the customer who stands by him. Made once, since
+# SQLAlchemy takes its time.
 _TIMES = ("create_time", "end_time")
 _TOLD = ("relation_id", "author_id", "reason", *_TIMES, "end_actor", "end_reason")
 _END_COLUMNS = ("person_id", "kind", "reverse", *_TOLD)
