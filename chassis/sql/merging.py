@@ -96,7 +96,11 @@ async def remove_merged(tx: AsyncConnection, merging: Merging, *, again: bool = 
     It cannot be added again, so that no call that was late brings it back; unless `again`.
     """
     removed = await tx.execute(
-        text("DELETE FROM merged_customers WHERE customer_id = :merged_id AND merge_id = :merge_id"), vars(merging)
+        text(
+            "DELETE FROM merged_customers"
+            " WHERE customer_id = :merged_id AND merge_id = :merge_id AND into_id = :survivor_id"
+        ),
+        vars(merging),
     )
     if not removed.rowcount:
         return False
