@@ -22,7 +22,10 @@ log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 
 async def expire_always(database: Database, wakeups: Wakeups) -> None:
-    """Once an hour, in one instance at a time: tags, overrides and marks by hand, as of the business date."""
+    """Once an hour, in one instance at a time: tags, overrides and marks by hand, as of the business date.
+
+    What is over after a night goes with its import, but for what is too much at once.
+    """
     while True:
         await expire(database, wakeups)
         await asyncio.sleep(EXPIRE_EVERY_SECONDS)
@@ -32,7 +35,9 @@ async def expire(database: Database, wakeups: Wakeups) -> tuple[int, int]:
     """Lets go what has passed its last day: customers whose tags, and marks by hand, changed by that."""
     async with database.read() as conn:
         day = await customers.business_day(conn)
-    tags = await database.repeat(lambda tx: tag_sync.expire(tx, day))
+    tags = 0
+    while (some := await database.repeat(lambda tx: tag_sync.expire(tx, day))) > 0:
+        tags += some
     marks = await database.repeat(lambda tx: key_proposals.expire(tx, day))
     if marks:
         await wakeups.notify(FEED)

@@ -47,10 +47,14 @@ _CHANGES = text(
     " FROM key_mark_changes WHERE customer_id = :customer_id AND change_id < :before"
     " ORDER BY change_id DESC LIMIT :limit"
 ).bindparams(bindparam("limit", type_=Integer))
+# The few who have a private manager first, and each of them looked up: to find nobody, the planner would go through all
+# owners, or all customers, in the order of ids.
 _OUTLIVED = text(
-    "SELECT o.customer_id, o.private_manager_id FROM owners AS o JOIN customers AS c USING (customer_id)"
-    " WHERE o.private_manager_id IS NOT NULL AND c.key_reason IS NULL AND o.customer_id > :after"
-    " ORDER BY o.customer_id LIMIT :limit"
+    "WITH kept AS MATERIALIZED (SELECT customer_id, private_manager_id FROM owners"
+    " WHERE private_manager_id IS NOT NULL AND customer_id > :after)"
+    " SELECT k.customer_id, k.private_manager_id FROM kept AS k JOIN LATERAL"
+    " (SELECT key_reason FROM customers AS c WHERE c.customer_id = k.customer_id OFFSET 0) AS c ON true"
+    " WHERE c.key_reason IS NULL ORDER BY k.customer_id LIMIT :limit"
 ).bindparams(bindparam("after", type_=Text), bindparam("limit", type_=Integer))
 
 

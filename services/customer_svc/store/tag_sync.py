@@ -10,6 +10,8 @@ from sqlalchemy import Date, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 BATCH = "batch"
+# A feed reader waits for the oldest transaction of the server (design 4.6).
+EXPIRED_AT_ONCE = 20_000
 
 # What customers carry on a day. `domain.tags.CustomerTag.is_live` says the same of one tag.
 _LIVE = """
@@ -32,6 +34,7 @@ differing AS (
   WHERE c.tag_codes IS DISTINCT FROM coalesce(l.codes, '{{}}')
 )"""  # noqa: S608 -- our own words
 _FIND = "WITH asked AS MATERIALIZED ({asked})," + _DIFFERING + " SELECT customer_id FROM differing ORDER BY customer_id"  # noqa: S608 -- our own words
+_SOME = _FIND + " LIMIT :limit"
 _LOCK = text(
     "SELECT customer_id FROM customers WHERE customer_id = ANY(CAST(:customer_ids AS text[]))"
     " ORDER BY customer_id FOR UPDATE"
@@ -78,16 +81,21 @@ async def sync_told(tx: AsyncConnection, staging: str, bounds: tuple[str, str], 
     Says how many that changed.
     """
     asked = f"SELECT DISTINCT customer_id FROM {staging} WHERE customer_id > :lower AND customer_id <= :upper"  # noqa: S608 -- our own name
-    return await _sync(tx, asked, {"day": day, "lower": bounds[0], "upper": bounds[1]})
+    return await _sync(tx, _FIND.replace("{asked}", asked), {"day": day, "lower": bounds[0], "upper": bounds[1]})
 
 
 async def expire(tx: AsyncConnection, day: date) -> int:
-    """Takes from customers what has passed its last day; a second run of the same day writes nothing."""
+    """Takes from customers what has passed its last day; once no more than some are left, a second run writes nothing.
+
+    Returns how many customers lost something: if `EXPIRED_AT_ONCE`, there may be others, for another transaction.
+    """
     applied = (await tx.execute(_APPLIED)).scalar_one_or_none() or date.min
     if applied >= day:
         return 0
-    count = await _sync(tx, _EXPIRED, {"day": day, "since": applied})
-    await tx.execute(_APPLY_DAY, {"day": day})
+    values = {"day": day, "since": applied, "limit": EXPIRED_AT_ONCE}
+    count = await _sync(tx, _SOME.replace("{asked}", _EXPIRED), values)
+    if count < EXPIRED_AT_ONCE:
+        await tx.execute(_APPLY_DAY, {"day": day})
     return count
 
 
@@ -96,12 +104,12 @@ async def lock_customer(tx: AsyncConnection, customer_id: str) -> bool:
     return bool((await tx.execute(_LOCK, {"customer_ids": [customer_id]})).scalars().all())
 
 
-async def _sync(tx: AsyncConnection, asked: str, values: dict[str, date | str]) -> int:
+async def _sync(tx: AsyncConnection, query: str, values: dict[str, date | str | int]) -> int:
     dates = (bindparam(name, type_=Date) for name, value in values.items() if isinstance(value, date))
-    find = text(_FIND.replace("{asked}", asked)).bindparams(*dates)
+    find = text(query).bindparams(*dates)
     customer_ids = list((await tx.execute(find, values)).scalars())
     if not customer_ids:
         return 0
     await tx.execute(_LOCK, {"customer_ids": customer_ids})
-    written = await tx.execute(_WRITE, {"customer_ids": customer_ids, "day": values["day"], "actor": BATCH})
-    return written.rowcount
+    await tx.execute(_WRITE, {"customer_ids": customer_ids, "day": values["day"], "actor": BATCH})
+    return len(customer_ids)

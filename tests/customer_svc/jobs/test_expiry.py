@@ -15,6 +15,7 @@ from chassis.testing import SignedIn, app_of, in_process
 from services.customer_svc.domain.customer import Owner
 from services.customer_svc.jobs.expiry import expire, reconcile
 from services.customer_svc.peers.ownership import OWNERSHIP_SERVICE
+from services.customer_svc.store import tag_sync
 
 
 class Assignment(ownership_service_pb2_grpc.OwnershipServiceServicer):
@@ -94,4 +95,21 @@ async def test_tags_end_by_the_business_date_and_not_twice(bank) -> None:
     await bank.load("customers", [], date(2026, 8, 5))
     assert await expire(bank.database, wakeups) == (1, 0)
     assert await expire(bank.database, wakeups) == (0, 0)
+    await wakeups.close()
+
+
+async def test_of_many_tags_that_end_together_some_end_at_a_time(bank, monkeypatch) -> None:
+    monkeypatch.setattr(tag_sync, "EXPIRED_AT_ONCE", 2)
+    wakeups, people = Wakeups(None), [f"c{n}" for n in range(7)]
+    tagged = {"tag_code": "CHURN_RISK", "rule_version": "1", "evidence": "{}", "as_of_date": date(2026, 6, 30)}
+    await bank.load("customers", [{"customer_id": one} for one in people])
+    await bank.load("customer_tags", [tagged | {"customer_id": one} for one in people], date(2026, 6, 30))
+    await bank.load("customer_tags", [], date(2026, 8, 5))
+    carried = text("SELECT count(*) FROM customers WHERE tag_codes <> '{}'")
+    async with bank.database.read() as conn:
+        assert (await conn.execute(carried)).scalar_one() == 5, "the night takes some"
+        assert await expire(bank.database, wakeups) == (5, 0)
+        assert (await conn.execute(carried)).scalar_one() == 0
+        writers = await conn.execute(text("SELECT count(DISTINCT xmin::text) FROM customers"))
+        assert writers.scalar_one() == 4
     await wakeups.close()
