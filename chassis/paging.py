@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from chassis.caller import caller_or_none
 from chassis.errors import Refused, invalid_field
 from chassis.files import write_once
 
@@ -95,7 +96,11 @@ def _mac(content: bytes, request: Message, secret: bytes) -> bytes:
     for field in ("page_size", "page_token", "resume_token"):
         if field in bare.DESCRIPTOR.fields_by_name:
             bare.ClearField(field)
-    asked = f"{request.DESCRIPTOR.full_name}\n".encode() + bare.SerializeToString(deterministic=True)
+    caller = caller_or_none()
+    # What a token carries, such as how many were left out of the first page, is its caller's alone.
+    asked = f"{request.DESCRIPTOR.full_name}\n{caller.staff_id if caller else ''}\n".encode() + bare.SerializeToString(
+        deterministic=True
+    )
     told = hashlib.sha256(asked).digest() + content
     return hmac.digest(secret, told, "sha256")[:_MAC_LENGTH]
 

@@ -1,5 +1,6 @@
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis import paging
+from chassis.caller import Caller, Role, calling
 from chassis.errors import Kind, Refused
 from chassis.paging import KeyPart, cut, decode, encode, page_size
 
@@ -43,6 +45,18 @@ def test_a_token_is_good_for_another_page_size():
 )
 def test_a_token_of_another_request_is_refused(other: ListAlertsRequest):
     refused(encode(["7"], REQUEST, SECRET), other)
+
+
+def test_a_token_of_another_caller_is_refused():
+    def caller(staff_id: str) -> Caller:
+        until = datetime(2030, 1, 1, tzinfo=UTC)
+        return Caller(staff_id, "b1", frozenset({Role.MANAGER}), "s1", "banyan/assignment_svc", until, "token")
+
+    with calling(caller("m1"), "r1"):
+        token = encode(["7"], REQUEST, SECRET)
+        assert decode(token, REQUEST, SECRET) == ("7",)
+    with calling(caller("m2"), "r2"):
+        refused(token, REQUEST)
 
 
 def test_requests_of_equal_bytes_but_other_types_are_told_apart():
