@@ -39,7 +39,8 @@ INSERT INTO tags (tag_code, kind, display_name, display_name_en, rule_text, rule
    'inflow from outside of the set amount in 90 days and a 90-day average of at most 20 % of it, or a time deposit due '
    'in 30 days; not minors, nor who was dormant for 12 months', ''),
   ('LOAN_POTENTIAL', 'POTENTIAL', '贷款潜力', 'loan potential',
-   '无贷款且近 6 个整月每月入账和月均入账达标，或 12 个月内正常结清贷款，或授信额度一半以上未用；规定年数内有逾期者除外',
+   '无贷款且近 6 个整月每月入账和月均入账达标，或 12 个月内正常结清贷款，'
+   '或授信额度一半以上未用；规定年数内有逾期者除外',
    'no loan and credits of the set amounts in each of the last 6 full months, or a loan settled cleanly in 12 months, '
    'or half of a line unused; not who was overdue in the set years', ''),
   ('CARD_POTENTIAL', 'POTENTIAL', '贷记卡潜力', 'card potential',
