@@ -18,7 +18,7 @@ SUPERUSER_SECRET = "postgres_superuser"  # noqa: S105 - the name of a file, not 
 # PostgreSQL refuses to run as root, and initdb wants a user that the system knows: this one exists everywhere.
 UNPRIVILEGED_USER = "nobody"
 
-_SETTINGS = {
+SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": 300,
     "idle_in_transaction_session_timeout": "60s",
@@ -50,7 +50,7 @@ def spec(home: Home, *, durable: bool = True) -> Spec:
     port = home.port("postgres")
     if not (folder / "data" / "PG_VERSION").exists():
         _make_cluster(home, folder, user, durable=durable)
-    settings = _SETTINGS | ({} if durable else _SETTINGS_IN_TESTS)
+    settings = SETTINGS | ({} if durable else _SETTINGS_IN_TESTS)
     settings |= {"port": port, "unix_socket_directories": socket_folder(home)}
     return Spec(
         name="postgres",

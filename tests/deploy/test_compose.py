@@ -17,6 +17,7 @@ import yaml
 from chassis import clock, telemetry
 from chassis.data_keys import DataKeys, list_data_keys
 from chassis.settings import ServiceSettings
+from devstack import postgres
 from gateway.settings import GatewaySettings
 from services.customer_svc.settings import Settings as CustomerSettings
 
@@ -86,6 +87,13 @@ def test_everything_that_stays_up_is_watched(containers):
 def test_postgres_is_healthy_only_when_others_can_reach_it(containers):
     # The image's temporary server, which makes the databases, listens at the unix socket only.
     assert containers["postgres"]["healthcheck"]["test"][1:4] == ["pg_isready", "--host", "127.0.0.1"]
+
+
+def test_postgres_plans_as_where_searches_were_measured(containers):
+    told = dict(option.removeprefix("-c").split("=") for option in containers["postgres"]["command"][1:])
+    planned = {"shared_buffers", "random_page_cost", "max_wal_size", "idle_in_transaction_session_timeout"}
+    assert told.keys() >= planned
+    assert told == {name: str(postgres.SETTINGS[name]) for name in told}
 
 
 def test_who_needs_an_identity_waits_for_it_and_sees_only_its_own(containers):
