@@ -16,8 +16,9 @@ from chassis.sql.copy import to_csv
 ROWS_MAX = 50_000_000
 _MESSAGE_BYTES_MAX = 64 << 20
 _BATCH_BYTES_MAX = 256 << 20
-# Each piece is one COPY and one commit, well below the 2 s that a writer may keep feeds waiting.
-_PIECE_ROWS_MAX = 40_000
+# Each piece is one COPY and one commit, well below the 2 s that a writer may keep feeds waiting. Larger ones are no
+# faster, and a service keeps for good much of what it once held of them.
+_PIECE_ROWS_MAX = 10_000
 _PIECE_BYTES = 8 << 20
 _WAITING_CHUNKS_MAX = 2
 _NOT_ARROW = "must be one Arrow IPC stream"

@@ -96,7 +96,7 @@ class BulkTable:
     in `_id` hold ids. `check` gets the staging table, whose column "row" counts from 0. `start` runs before the first
     row is stored, `finish` after the last: each in a transaction of its own, under the same lock as the rows, so that
     no other import of the table comes between. An import that failed half-way started and did not finish. `fills` names
-    the tables that its rows change, if not the one of its name: of them much may then be another than was planned for.
+    the tables that its rows change, if not the one of its name.
     """
 
     name: str
@@ -133,6 +133,7 @@ class BulkImport:
         self._tables = {table.name: table for table in tables}
         self._threads = ThreadPoolExecutor(_IMPORTS_MAX, "bulk-import")
         self._room = asyncio.Semaphore(_IMPORTS_MAX)
+        pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps for good the most that it ever held.
 
     async def run(self, header_table: str, business_date: date, chunks: AsyncIterator[bytes]) -> BulkCounts:
         """Stores the rows of one Arrow IPC stream and moves the service's business date.
@@ -155,6 +156,7 @@ class BulkImport:
             async with begun(connection):
                 await set_business_day(connection, business_date)
             await refresh_statistics(connection, table.fills or (table.name,), inserted + updated)
+        self._threads.submit(pa.default_memory_pool().release_unused)
         return BulkCounts(reader.received, inserted, updated, reader.received - inserted - updated)
 
     async def _stage(self, connection: AsyncConnection, table: BulkTable, reader: RowReader) -> str:
