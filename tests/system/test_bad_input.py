@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from chassis import clock, wire
 from chassis.tokens import KeyRing, Signer
 from services.assignment_svc.store.imports import BRANCHES_SCHEMA as BRANCHES
-from services.customer_svc.store.imports import ACCOUNTS, CUSTOMERS
+from services.customer_svc.store.customer_imports import CUSTOMERS
+from services.customer_svc.store.imports import ACCOUNTS
 from tests.system.conftest import Answer, Banyan
 
 DAY = date(2020, 1, 1)

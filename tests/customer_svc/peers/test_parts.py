@@ -4,6 +4,7 @@ import asyncio
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -70,7 +71,7 @@ class Others(
     async def ListOwnershipPeriods(self, request, _context):
         await self._trouble("ownership_periods")
         assert request.parent == "customers/wang"
-        owner = {"branch": "branches/b1", "side": ownership_pb2.SIDE_PRIMARY, "since_date": DAY}
+        owner: dict[str, Any] = {"branch": "branches/b1", "side": ownership_pb2.SIDE_PRIMARY, "since_date": DAY}
         rule = ownership_pb2.ALLOCATION_RULE_LOAN
         periods = [
             ownership_pb2.OwnershipPeriod(

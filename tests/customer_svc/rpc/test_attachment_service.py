@@ -37,7 +37,8 @@ class Asker:
         return await getattr(self._stub, method)(request, metadata=self._metadata)
 
     async def add(self, **fields) -> attachment_pb2.Attachment:
-        attachment = attachment_pb2.Attachment(**(CONTRACT | fields))
+        told: dict[str, Any] = CONTRACT | fields
+        attachment = attachment_pb2.Attachment(**told)
         given = {"attachment": attachment, "request_id": str(uuid.uuid4())}
         return await self.call("CreateAttachment", parent="customers/wang", **given)
 

@@ -30,7 +30,7 @@ class Asker:
         return await getattr(self._stub, method)(request, metadata=self._metadata)
 
     async def tell(self, of: str = "wang", to: str = "li", **fields) -> relation_pb2.Relation:
-        said = {"kind": "household", "reason": "they said so", "related_customer": f"customers/{to}"}
+        said: dict[str, Any] = {"kind": "household", "reason": "they said so", "related_customer": f"customers/{to}"}
         relation = relation_pb2.Relation(**(said | fields))
         return await self.call(
             "CreateRelation", parent=f"customers/{of}", relation=relation, request_id=str(uuid.uuid4())

@@ -239,7 +239,7 @@ async def saved(filled):
     """Deposits of Wang: in May all is known, in April one end is not, in March b2 tells nothing although it has him."""
 
     def row(branch: str, month: int, end: int | None, average: int | None) -> dict[str, object]:
-        of = {"customer_id": "wang", "branch_id": branch, "month_date": date(2026, month, 1)}
+        of: dict[str, object] = {"customer_id": "wang", "branch_id": branch, "month_date": date(2026, month, 1)}
         return of | {"end_minor": end, "average_minor": average}
 
     rows = [row("b1", 3, 100, 100), row("b1", 4, 200, 200), row("b1", 5, 300, 300)]
