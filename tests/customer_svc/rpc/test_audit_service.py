@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -26,6 +27,9 @@ from chassis.sql.audit import AuditEntry, audit, seal
 from chassis.testing import SignedIn, app_of, in_process
 from services.customer_svc.rpc.audit_service import VERIFY, AuditServicer, Verifying
 from services.customer_svc.rpc.permissions import ALLOWED
+
+# The wheel ships no types for it.
+longrunning: Any = operations_pb2
 
 OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
 
@@ -149,7 +153,7 @@ async def verified(channel, stub, auditor) -> pb.VerifyAuditResponse:
     operations = operation_service_pb2_grpc.OperationServiceStub(channel)
     async with asyncio.timeout(20):
         while not begun.done:
-            asked = operations_pb2.WaitOperationRequest(name=begun.name)  # pyright: ignore[reportAttributeAccessIssue]  # has no types
+            asked = longrunning.WaitOperationRequest(name=begun.name)
             begun = await operations.WaitOperation(asked, metadata=auditor)
     answer = pb.VerifyAuditResponse()
     assert begun.response.Unpack(answer), begun.error

@@ -24,6 +24,9 @@ from services.customer_svc.rpc.permissions import ALLOWED
 from services.customer_svc.rpc.personal_data_service import ExportingPersonalData, PersonalDataServicer
 from services.customer_svc.usecases.export_personal_data import METHOD
 
+# The wheel ships no types for it.
+longrunning: Any = operations_pb2
+
 OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
 SECRET = b"s" * 32
 
@@ -115,7 +118,7 @@ async def finished(channel, begun: Any, metadata) -> Any:
     operations = operation_service_pb2_grpc.OperationServiceStub(channel)
     async with asyncio.timeout(20):
         while not begun.done:
-            wait = operations_pb2.WaitOperationRequest(name=begun.name)  # pyright: ignore[reportAttributeAccessIssue]  # has no types
+            wait = longrunning.WaitOperationRequest(name=begun.name)
             begun = await operations.WaitOperation(wait, metadata=metadata)
     return begun
 
