@@ -186,13 +186,15 @@ def age_on(birth_number: str, day: date) -> int:
 
 def expected_clients_in_arrears() -> Counter[tuple[str, tuple[int, int]]]:
     """By district of residence and age band: owners of an account whose loan runs badly (B) or is in debt (D)."""
+    name = {one["A1"]: one["A2"] for one in raw("district")}
     owner_of_account = {one["account_id"]: one["client_id"] for one in raw("disp") if one["type"] == "OWNER"}
     client = {one["client_id"]: one for one in raw("client")}
     late = {owner_of_account[loan["account_id"]] for loan in raw("loan") if loan["status"] in {"B", "D"}}
     found = Counter[tuple[str, tuple[int, int]]]()
     for client_id in late:
         age = age_on(client[client_id]["birth_number"], LAST)
-        found[client[client_id]["district_id"], next(band for band in AGE_BANDS if band[0] <= age <= band[1])] += 1
+        band = next(band for band in AGE_BANDS if band[0] <= age <= band[1])
+        found[name[client[client_id]["district_id"]], band] += 1
     return found
 
 
@@ -207,7 +209,8 @@ def test_clients_in_arrears_by_district_and_age_are_those_of_the_raw_files(berka
         return int(told.json["customerCount"])
 
     assert count() == expected.total() == 76
-    districts = sorted({one["district_id"] for one in raw("client")})
+    districts = sorted({one["A2"] for one in raw("district")})
+    assert len(districts) == 77
     by_district = {district: count({"identity": {"residenceDistricts": [district]}}) for district in districts}
     assert {district: number for district, number in by_district.items() if number} == Counter(
         district for district, _ in expected.elements()
