@@ -1,22 +1,17 @@
 """The servicer of TaskService."""
 
-from collections.abc import Awaitable, Callable
-
 from banyan.campaign.v1 import task_pb2, task_service_pb2_grpc
 from banyan.campaign.v1 import task_service_pb2 as pb
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import names, paging
-from chassis.caller import Caller, current_caller
+from chassis.caller import current_caller
+from chassis.once import Write, once
 from chassis.sql.engine import Database
-from chassis.sql.idempotency import Asked, answer_given, remember
 from chassis.streams import Context
-from services.campaign_svc.domain.tasks import Task
 from services.campaign_svc.rpc import convert, convert_task
 from services.campaign_svc.usecases.contacts import must_see
 from services.campaign_svc.usecases.tasks import complete_task, create_task, get_task, list_tasks
-
-Request = pb.CreateTaskRequest | pb.CompleteTaskRequest
 
 
 class TaskServicer(task_service_pb2_grpc.TaskServiceServicer):
@@ -28,15 +23,14 @@ class TaskServicer(task_service_pb2_grpc.TaskServiceServicer):
         asked = convert_task.asked_from_wire(request.task)
         viewer = convert.viewer_of(current_caller())
 
-        async def create(tx: AsyncConnection) -> Task:
-            return await create_task(tx, viewer, asked)
-
-        async def create_once(tx: AsyncConnection) -> task_pb2.Task:
-            # Before the answer of an earlier call: who may no longer see the customer does not get it again.
+        # Before the answer of an earlier call: who may no longer see the customer does not get it again.
+        async def check(tx: AsyncConnection) -> None:
             await must_see(tx, viewer, asked.customer_id)
-            return await _once(tx, request, current_caller(), create)
 
-        return await self._database.repeat(create_once)
+        async def work(tx: AsyncConnection) -> task_pb2.Task:
+            return convert_task.task_to_wire(await create_task(tx, viewer, asked))
+
+        return await once(self._database, Write("CreateTask", request, check), task_pb2.Task, work)
 
     async def GetTask(self, request: pb.GetTaskRequest, _context: Context) -> task_pb2.Task:
         task_id = names.parse_one("tasks", request.name)
@@ -60,25 +54,10 @@ class TaskServicer(task_service_pb2_grpc.TaskServiceServicer):
         task_id = names.parse_one("tasks", request.name)
         reading = convert.reading_of(current_caller(), "CompleteTask")
 
-        async def complete(tx: AsyncConnection) -> Task:
-            return await complete_task(tx, reading.viewer, task_id, request.outcome)
-
-        async def complete_once(tx: AsyncConnection) -> task_pb2.Task:
+        async def check(tx: AsyncConnection) -> None:
             await get_task(tx, reading, task_id)
-            return await _once(tx, request, current_caller(), complete)
 
-        return await self._database.repeat(complete_once)
+        async def work(tx: AsyncConnection) -> task_pb2.Task:
+            return convert_task.task_to_wire(await complete_task(tx, reading.viewer, task_id, request.outcome))
 
-
-async def _once(
-    tx: AsyncConnection, request: Request, caller: Caller, work: Callable[[AsyncConnection], Awaitable[Task]]
-) -> task_pb2.Task:
-    """Does the work of a request, or gives the answer that it had before."""
-    method = type(request).__name__.removesuffix("Request")
-    asked = Asked(request.request_id, caller.staff_id, method, request.SerializeToString(deterministic=True))
-    earlier = await answer_given(tx, asked)
-    if earlier is not None:
-        return task_pb2.Task.FromString(earlier)
-    task = convert_task.task_to_wire(await work(tx))
-    await remember(tx, asked, task.SerializeToString())
-    return task
+        return await once(self._database, Write("CompleteTask", request, check), task_pb2.Task, work)

@@ -15,6 +15,7 @@ from chassis import names, operation_store, paging
 from chassis.caller import current_caller
 from chassis.data_keys import DataKeys
 from chassis.errors import invalid_field
+from chassis.once import Write, once
 from chassis.operation_servicer import to_wire
 from chassis.operations import Operations, Run
 from chassis.sql.engine import Database
@@ -22,7 +23,6 @@ from chassis.streams import Context
 from services.customer_svc.domain.groups import Draft, Group, GroupOrder, Kind
 from services.customer_svc.domain.viewing import Reading, Viewer
 from services.customer_svc.rpc import convert, convert_groups
-from services.customer_svc.rpc.once import Write, once
 from services.customer_svc.store import groups
 from services.customer_svc.store.group_members import Place
 from services.customer_svc.store.groups import Listed

@@ -16,12 +16,12 @@ from chassis import names, paging
 from chassis.caller import current_caller
 from chassis.data_keys import DataKeys
 from chassis.errors import invalid_field
+from chassis.once import Write, once
 from chassis.operations import Operations, Run
 from chassis.sql.engine import Database
 from chassis.streams import Context
 from services.customer_svc.domain.exports import Export, Format, Order
 from services.customer_svc.rpc import convert, convert_groups
-from services.customer_svc.rpc.once import Write, once
 from services.customer_svc.store import exports
 from services.customer_svc.usecases import export_customers
 from services.customer_svc.usecases.export_customers import METHOD, Writing, write_export

@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import names, paging, wire
 from chassis.caller import current_caller
+from chassis.once import Write, once
 from chassis.sql.engine import Database
 from chassis.streams import Context
 from chassis.wakeups import Wakeups
 from services.customer_svc.domain.key_marks import Proposal, Step
 from services.customer_svc.rpc import convert, convert_tags
-from services.customer_svc.rpc.once import Write, once
 from services.customer_svc.store.facts import FEED
 from services.customer_svc.store.key_proposals import FIRST_TIME, LAST_TIME
 from services.customer_svc.usecases import key_marks

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import names, paging
 from chassis.caller import current_caller
+from chassis.once import Write, once
 from chassis.operations import Operations, Run
 from chassis.sql.engine import Database
 from chassis.sql.merging import Merging
@@ -20,7 +21,6 @@ from services.customer_svc.domain.merges import Draft, MergeOwner, Verb
 from services.customer_svc.domain.viewing import Reading
 from services.customer_svc.rpc import convert
 from services.customer_svc.rpc import convert_merges as to
-from services.customer_svc.rpc.once import Write, once
 from services.customer_svc.store import duplicates, merged_customers, merges
 from services.customer_svc.usecases.duplicates import (
     dismiss_duplicate,

@@ -9,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import names, paging
 from chassis.caller import current_caller
+from chassis.once import Write, once
 from chassis.sql.engine import Database
 from chassis.streams import Context
 from services.customer_svc.domain.notes import Listed
 from services.customer_svc.rpc import convert, convert_notes
-from services.customer_svc.rpc.once import Write, once
 from services.customer_svc.usecases import notes
 from services.customer_svc.usecases.must_see import must_see
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis import names, paging
 from chassis.caller import current_caller
 from chassis.data_keys import DataKeys
+from chassis.once import Write, once
 from chassis.operations import Operations, Run
 from chassis.sql.engine import Database
 from chassis.streams import Context
@@ -23,7 +24,6 @@ from services.customer_svc.domain.erasure import Step
 from services.customer_svc.domain.personal_data import PersonalExport
 from services.customer_svc.rpc import convert, convert_tags
 from services.customer_svc.rpc import convert_personal_data as to
-from services.customer_svc.rpc.once import Write, once
 from services.customer_svc.store.key_proposals import LAST_TIME
 from services.customer_svc.usecases import erase_customer, export_personal_data
 from services.customer_svc.usecases.erase_customer import Decision

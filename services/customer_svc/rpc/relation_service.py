@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis import names, paging
 from chassis.caller import current_caller
 from chassis.data_keys import DataKeys
+from chassis.once import Write, once
 from chassis.sql.engine import Database
 from chassis.streams import Context
 from services.customer_svc.rpc import convert, convert_notes
-from services.customer_svc.rpc.once import Write, once
 from services.customer_svc.usecases import relations
 from services.customer_svc.usecases.must_see import must_see
 

@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import names, paging
 from chassis.caller import current_caller
+from chassis.once import Write, once
 from chassis.sql.engine import Database
 from chassis.streams import Context
 from services.customer_svc.domain.tags import CustomerTag, HandChange
 from services.customer_svc.domain.viewing import Viewer
 from services.customer_svc.rpc import convert, convert_tags
-from services.customer_svc.rpc.once import Write, once
 from services.customer_svc.store.customers import business_day
 from services.customer_svc.usecases import tags
 from services.customer_svc.usecases.must_see import must_see_noted
