@@ -1,0 +1,10 @@
+"""Keeps requests, approvals, delegations and the working days that time-outs count."""
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""

@@ -1,0 +1,10 @@
+"""Keeps who acts for whom, as assignment_svc tells it."""
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
