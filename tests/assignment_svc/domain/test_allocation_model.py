@@ -274,13 +274,12 @@ def a_life(chance: random.Random) -> Life:
     def piece(number: int) -> Piece:
         since = day()
         until = since + timedelta(days=chance.choice([1, 30, 89, 90, 91, 200, 400]))
-        amounts = (chance.choice(AMOUNTS), chance.choice(AMOUNTS))
+        first, then = chance.choice(AMOUNTS), chance.choice(AMOUNTS)
         kind = chance.choice(["loan", "card", "account"])
         # The balance of an account is always known.
-        amounts = tuple(amount or 0 for amount in amounts) if kind == "account" else amounts
-        return Piece(
-            kind, f"p{number}", chance.choice(BRANCHES), since, until, amounts, chance.choice([None, *STAFF, "x"])
-        )
+        amounts = (first or 0, then or 0) if kind == "account" else (first, then)
+        staff_id = chance.choice([None, *STAFF, "x"])
+        return Piece(kind, f"p{number}", chance.choice(BRANCHES), since, until, amounts, staff_id)
 
     def hold(number: int) -> Hold:
         since = day()
@@ -291,8 +290,14 @@ def a_life(chance: random.Random) -> Life:
             f"h{number}", kind, chance.choice(BRANCHES), chance.choice([None, *STAFF, "x"]), since, ends, contact
         )
 
+    pieces = [piece(number) for number in range(chance.choice([1, 2, 4, 8]))]
+    if chance.random() < 0.4:
+        # He goes, and comes back about a year after he is former.
+        since, away = START + timedelta(days=200), timedelta(days=90 + 365 + chance.randint(-40, 40))
+        pieces = [Piece("account", "p8", b, since, since + timedelta(days=9), (1, 1), None) for b in BRANCHES[:2]]
+        pieces += [replace(p, piece_id="p9", since=p.since + away, until=p.until + away) for p in pieces]
     return Life(
-        [piece(number) for number in range(chance.choice([1, 2, 4, 8]))],
+        pieces,
         [hold(number) for number in range(chance.choice([0, 0, 1, 2]))],
         [OfficerOverride(f"p{n}", chance.choice([None, *STAFF]), chance.choice(STAFF)) for n in range(2)],
         [(since, since + timedelta(days=200)) for since in [day()] if chance.random() < 0.2],
@@ -320,7 +325,7 @@ def test_a_life_of_nights_is_decided_as_the_text_says(steps: tuple[int, ...], se
 
 def name_somebody(chance: random.Random, model: Model, outcome: Outcome):
     """Now and then a head names a manager of his branch's row."""
-    if chance.random() > 0.02 or not outcome.owners or model.state != "LIVE":
+    if chance.random() > 0.1 or not outcome.owners or model.state != "LIVE":
         return outcome.owners
     row, staff_id = chance.choice(outcome.owners), chance.choice(STAFF)
     model.named[row.branch_id] = staff_id
