@@ -4,9 +4,9 @@ Looks at every customer of `allocation_candidate` in a range of ids. Writes rows
 that are past by that, and the aggregate roots; what is decided as it stands is not written.
 """
 
-from sqlalchemy import Date, Integer, Text, bindparam, text
+from sqlalchemy import Date, Integer, Text, TextClause, bindparam, text
 
-from services.assignment_svc.store.decision_sql import DECISION
+from services.assignment_svc.store.decision_sql import decision_over
 
 _STORE = """
 made AS (
@@ -71,18 +71,23 @@ SELECT (SELECT count(*) FROM picked) AS customer_count,
   coalesce(sum(change_count), 0)::bigint AS changed_row_count
 FROM customer"""
 
-ALLOCATE = text(f"WITH{DECISION},{_STORE}").bindparams(
-    bindparam("day", type_=Date),
-    bindparam("after", type_=Text),
-    bindparam("until", type_=Text),
-    *(
-        bindparam(name, type_=Integer)
-        for name in (
-            "grace_days",
-            "run_off_days",
-            "challenge_percent",
-            "return_months",
-            "protection_idle_days",
-        )
-    ),
-)
+
+_PARAMETERS = ("grace_days", "run_off_days", "challenge_percent", "return_months", "protection_idle_days")
+
+
+def typed(statement: str) -> TextClause:
+    """A statement over a decision, with the types of what it is given."""
+    return text(statement).bindparams(
+        bindparam("day", type_=Date),
+        bindparam("after", type_=Text),
+        bindparam("until", type_=Text),
+        *(bindparam(name, type_=Integer) for name in _PARAMETERS),
+    )
+
+
+def allocating(candidates: str) -> TextClause:
+    """Decides over the customers of `candidates`, as `decision_over` takes them, and stores what changed."""
+    return typed(f"WITH{decision_over(candidates)},{_STORE}")
+
+
+ALLOCATE = allocating("allocation_candidate")

@@ -10,7 +10,7 @@ picked AS MATERIALIZED (
   SELECT c.customer_id, o.state AS old_state, o.due_date AS old_due_date, o.former_date AS old_former_date,
     o.business_date AS old_business_date, o.rev AS old_rev, o.update_time AS old_update_time,
     coalesce(:day > (o.former_date + make_interval(months => :return_months))::date, false) AS forgotten
-  FROM allocation_candidate c
+  FROM {candidates} c
   LEFT JOIN ownership o ON o.customer_id = c.customer_id AND o.customer_id > :after AND o.customer_id <= :until
   WHERE c.customer_id > :after AND c.customer_id <= :until
 )"""
@@ -266,4 +266,8 @@ customer AS MATERIALIZED (
   FROM settled GROUP BY customer_id
 )"""
 
-DECISION = f"{_PICKED},{_HOLDS},{_PLACES},{_RULES},{_VERDICTS},{_ROWS}"
+
+def decision_over(candidates: str) -> str:
+    """Decides over the customers of `candidates`: a table, or a query in brackets, with the column `customer_id`."""
+    picked = _PICKED.replace("{candidates}", candidates)
+    return f"{picked},{_HOLDS},{_PLACES},{_RULES},{_VERDICTS},{_ROWS}"
