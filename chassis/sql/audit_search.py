@@ -4,8 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Table, select, tuple_
+from sqlalchemy import MetaData, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.sql.tables import chassis_tables
+
+_AUDIT = chassis_tables(MetaData()).audit
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,10 @@ class Stored:
 
 
 async def search(
-    conn: AsyncConnection, table: Table, wanted: Wanted, before: tuple[datetime, int] | None, limit: int
+    conn: AsyncConnection, wanted: Wanted, before: tuple[datetime, int] | None, limit: int
 ) -> Sequence[Stored]:
     """The youngest entries first, beginning after the one given."""
-    c = table.c
+    c = _AUDIT.c
     columns = [c[name] for name in Stored.__dataclass_fields__]
     query = select(*columns).order_by(c.time.desc(), c.audit_id.desc()).limit(limit)
     for column, value in (

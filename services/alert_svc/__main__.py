@@ -6,6 +6,8 @@ from pathlib import Path
 
 from banyan.alert.v1 import (
     alert_service_pb2_grpc,
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     operation_service_pb2,
     operation_service_pb2_grpc,
     personal_data_service_pb2,
@@ -14,6 +16,7 @@ from banyan.alert.v1 import (
 )
 
 from chassis import paging
+from chassis.audit_servicer import VERIFY, AuditServicer, Verifying
 from chassis.channel import mesh
 from chassis.feed import Wakeups
 from chassis.leader import Leader
@@ -44,35 +47,13 @@ async def main(settings: Settings) -> None:
     revocations = Revocations()
     database = Database(settings.database_url, settings.database_password, APPLICATION)
     wakeups = Wakeups(settings.valkey_url or None)
-    operations = Operations(database, "alert", {})
-    secret = paging.secret(settings.keys)
+    operations = Operations(database, "alert", {VERIFY: Verifying(database, audit_service_pb2)})
     net = await mesh(settings, APPLICATION, NEEDS, Signer(keys, APPLICATION))
     following = followers(database, net, wakeups)
     app = App(
         application=APPLICATION,
         error_domain="alert.banyan",
-        services=[
-            Served(
-                "banyan.alert.v1.AlertService",
-                alert_service_pb2_grpc.add_AlertServiceServicer_to_server,
-                AlertServicer(database, wakeups, secret, settings.currency),
-            ),
-            Served(
-                "banyan.alert.v1.TransactionService",
-                transaction_service_pb2_grpc.add_TransactionServiceServicer_to_server,
-                TransactionServicer(database, wakeups),
-            ),
-            Served(
-                "banyan.alert.v1.PersonalDataService",
-                personal_data_service_pb2_grpc.add_PersonalDataServiceServicer_to_server,
-                PersonalDataServicer(database, TABLES, personal_data_service_pb2),
-            ),
-            Served(
-                OPERATION_SERVICE,
-                operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
-                OperationServicer(operations, secret),
-            ),
-        ],
+        services=_services(settings, database, operations, wakeups),
         allowed=ALLOWED,
         verifier=Verifier(keys, revocations.is_revoked),
         jobs=[
@@ -87,6 +68,37 @@ async def main(settings: Settings) -> None:
         close=[net.close, wakeups.close, database.close],
     )
     await serve(settings, app, net.registry)
+
+
+def _services(settings: Settings, database: Database, operations: Operations, wakeups: Wakeups) -> list[Served]:
+    secret = paging.secret(settings.keys)
+    return [
+        Served(
+            "banyan.alert.v1.AlertService",
+            alert_service_pb2_grpc.add_AlertServiceServicer_to_server,
+            AlertServicer(database, wakeups, secret, settings.currency),
+        ),
+        Served(
+            "banyan.alert.v1.TransactionService",
+            transaction_service_pb2_grpc.add_TransactionServiceServicer_to_server,
+            TransactionServicer(database, wakeups),
+        ),
+        Served(
+            "banyan.alert.v1.PersonalDataService",
+            personal_data_service_pb2_grpc.add_PersonalDataServiceServicer_to_server,
+            PersonalDataServicer(database, TABLES, personal_data_service_pb2),
+        ),
+        Served(
+            "banyan.alert.v1.AuditService",
+            audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
+            AuditServicer(database, operations, audit_service_pb2, secret),
+        ),
+        Served(
+            OPERATION_SERVICE,
+            operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
+            OperationServicer(operations, secret),
+        ),
+    ]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from datetime import datetime
 from functools import partial
 
 from banyan.assignment.v1 import (
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     import_service_pb2,
     import_service_pb2_grpc,
     merge_service_pb2_grpc,
@@ -19,6 +21,7 @@ from banyan.assignment.v1 import (
 )
 
 from chassis import paging
+from chassis.audit_servicer import VERIFY, AuditServicer, Verifying
 from chassis.cache import Cache
 from chassis.channel import mesh
 from chassis.feed import Publisher, Wakeups
@@ -62,7 +65,11 @@ class Parts:
         self.revocations = Revocations()
         self.database = Database(settings.database_url, settings.database_password, APPLICATION)
         self.wakeups = Wakeups(settings.valkey_url or None)
-        self.operations = Operations(self.database, "assignment", {ALLOCATE: Allocating(self.database, self.wakeups)})
+        long_work = {
+            ALLOCATE: Allocating(self.database, self.wakeups),
+            VERIFY: Verifying(self.database, audit_service_pb2),
+        }
+        self.operations = Operations(self.database, "assignment", long_work)
         self.paging_secret = paging.secret(settings.keys)
         self.cache = Cache(settings.valkey_url or None)
 
@@ -109,6 +116,11 @@ class Parts:
                 "banyan.assignment.v1.ImportService",
                 import_service_pb2_grpc.add_ImportServiceServicer_to_server,
                 ImportServicer(bulk, import_service_pb2.ImportRowsResponse),
+            ),
+            Served(
+                "banyan.assignment.v1.AuditService",
+                audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
+                AuditServicer(self.database, self.operations, audit_service_pb2, self.paging_secret),
             ),
             Served(
                 OPERATION_SERVICE,

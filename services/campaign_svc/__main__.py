@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from banyan.campaign.v1 import (
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     contact_room_service_pb2_grpc,
     contact_service_pb2_grpc,
     import_service_pb2,
@@ -18,6 +20,7 @@ from banyan.campaign.v1 import (
 )
 
 from chassis import paging
+from chassis.audit_servicer import VERIFY, AuditServicer, Verifying
 from chassis.channel import mesh
 from chassis.feed import Publisher, Wakeups
 from chassis.import_servicer import ImportServicer
@@ -54,7 +57,7 @@ async def main(settings: Settings) -> None:
     revocations = Revocations()
     database = Database(settings.database_url, settings.database_password, APPLICATION)
     wakeups = Wakeups(settings.valkey_url or None)
-    operations = Operations(database, "campaign", {})
+    operations = Operations(database, "campaign", {VERIFY: Verifying(database, audit_service_pb2)})
     net = await mesh(settings, APPLICATION, NEEDS, Signer(keys, APPLICATION))
     following = followers(database, net, wakeups)
     app = App(
@@ -115,6 +118,11 @@ def _services(settings: Settings, database: Database, operations: Operations, wa
             "banyan.campaign.v1.ImportService",
             import_service_pb2_grpc.add_ImportServiceServicer_to_server,
             ImportServicer(BulkImport(database, TABLES), import_service_pb2.ImportRowsResponse),
+        ),
+        Served(
+            "banyan.campaign.v1.AuditService",
+            audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
+            AuditServicer(database, operations, audit_service_pb2, secret),
         ),
         Served(
             OPERATION_SERVICE,

@@ -5,6 +5,7 @@ from functools import partial
 
 from banyan.customer.v1 import (
     attachment_service_pb2_grpc,
+    audit_service_pb2,
     audit_service_pb2_grpc,
     contact_data_service_pb2_grpc,
     customer_group_service_pb2_grpc,
@@ -23,6 +24,7 @@ from banyan.customer.v1 import (
 )
 
 from chassis import paging, telemetry
+from chassis.audit_servicer import AuditServicer
 from chassis.channel import Mesh, mesh
 from chassis.data_keys import DataKeys, DataKeysUnusable
 from chassis.feed import Publisher, Wakeups
@@ -55,7 +57,6 @@ from services.customer_svc.peers.personal_data import PersonalDataPeers
 from services.customer_svc.peers.tasks import TASK_SERVICE
 from services.customer_svc.peers.timeline import entries_from
 from services.customer_svc.rpc.attachment_service import AttachmentServicer
-from services.customer_svc.rpc.audit_service import AuditServicer
 from services.customer_svc.rpc.contact_data_service import ContactDataServicer
 from services.customer_svc.rpc.convert_groups import reader_of
 from services.customer_svc.rpc.customer_group_service import CustomerGroupServicer
@@ -197,7 +198,7 @@ def _privacy_services(database: Database, operations: Operations, secret: bytes,
         Served(
             "banyan.customer.v1.AuditService",
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
-            AuditServicer(database, operations, secret),
+            AuditServicer(database, operations, audit_service_pb2, secret),
         ),
     ]
 

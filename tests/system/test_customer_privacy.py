@@ -167,6 +167,13 @@ def test_a_person_gets_all_that_is_kept_of_him_and_hears_what_law_keeps(
     assert demo_bank.get(path, head).status == 200, "a dry run erases nothing"
 
 
-def test_no_seal_of_the_audit_is_broken(demo_bank: Banyan, auditor: str) -> None:
+@pytest.mark.parametrize("package", ["alert", "assignment", "campaign", "customer"])
+def test_every_service_tells_auditors_and_has_no_broken_seal(demo_bank: Banyan, auditor: str, package: str) -> None:
+    entries = f"/v1/{package}/auditEntries"
+    assert demo_bank.get(entries, demo_bank.sign_in("head-HQ")).status == 403
+    assert "CASE_NUMBER_MISSING" in demo_bank.get(entries, auditor, customer="customers/1").text
+    assert demo_bank.get(entries, auditor, caseNumber="2026-019").status == 200
+    first = demo_bank.get(entries, auditor, method="ListAuditEntries", pageSize=1).json["auditEntries"][0]
+    assert first["details"] == {"case_number": "2026-019"}
     # A young bank may have none yet: entries are sealed a minute after they were made.
-    assert demo_bank.finished("/v1/customer/auditEntries:verify", auditor)["brokenSeals"] == []
+    assert demo_bank.finished(f"{entries}:verify", auditor)["brokenSeals"] == []

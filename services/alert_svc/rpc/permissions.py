@@ -15,6 +15,8 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.alert.v1.TransactionService/IngestTransactions": frozenset({Role.SERVICE}),
         "/banyan.alert.v1.PersonalDataService/ReadPersonalData": frozenset({Role.SERVICE}),
         "/banyan.alert.v1.PersonalDataService/ErasePersonalData": frozenset({Role.SERVICE}),
+        "/banyan.alert.v1.AuditService/ListAuditEntries": frozenset({Role.AUDITOR}),
+        "/banyan.alert.v1.AuditService/VerifyAudit": frozenset({Role.AUDITOR}),
         "/banyan.alert.v1.OperationService/GetOperation": ANY_ROLE,
         "/banyan.alert.v1.OperationService/ListOperations": ANY_ROLE,
         "/banyan.alert.v1.OperationService/CancelOperation": ANY_ROLE,

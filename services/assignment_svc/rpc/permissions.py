@@ -46,6 +46,8 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.assignment.v1.PersonalDataService/ReadPersonalData": _SERVICES,
         "/banyan.assignment.v1.PersonalDataService/ErasePersonalData": _SERVICES,
         "/banyan.assignment.v1.ImportService/ImportRows": _OPERATORS,
+        "/banyan.assignment.v1.AuditService/ListAuditEntries": frozenset({Role.AUDITOR}),
+        "/banyan.assignment.v1.AuditService/VerifyAudit": frozenset({Role.AUDITOR}),
         "/banyan.assignment.v1.OperationService/GetOperation": ANY_ROLE,
         "/banyan.assignment.v1.OperationService/ListOperations": ANY_ROLE,
         "/banyan.assignment.v1.OperationService/CancelOperation": ANY_ROLE,

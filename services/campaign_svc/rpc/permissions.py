@@ -29,6 +29,8 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.campaign.v1.TaskService/ListTasks": _OWNERS,
         "/banyan.campaign.v1.TaskService/CompleteTask": _OWNERS,
         "/banyan.campaign.v1.ImportService/ImportRows": _SERVICES,
+        "/banyan.campaign.v1.AuditService/ListAuditEntries": frozenset({Role.AUDITOR}),
+        "/banyan.campaign.v1.AuditService/VerifyAudit": frozenset({Role.AUDITOR}),
         "/banyan.campaign.v1.OperationService/GetOperation": ANY_ROLE,
         "/banyan.campaign.v1.OperationService/ListOperations": ANY_ROLE,
         "/banyan.campaign.v1.OperationService/CancelOperation": ANY_ROLE,

@@ -1,10 +1,12 @@
 """The long work of customer_svc, by the method that starts it."""
 
+from banyan.customer.v1 import audit_service_pb2
+
+from chassis.audit_servicer import VERIFY, Verifying
 from chassis.data_keys import DataKeys
 from chassis.operations import Operations
 from chassis.sql.engine import Database
 from services.customer_svc.peers.personal_data import PersonalDataPeers
-from services.customer_svc.rpc.audit_service import VERIFY, Verifying
 from services.customer_svc.rpc.customer_group_service import BUILD, Building
 from services.customer_svc.rpc.export_service import Exporting
 from services.customer_svc.rpc.merge_service import FIND, Finding
@@ -23,6 +25,6 @@ def operations_of(database: Database, keys: DataKeys, currency: str, peers: Pers
             EXPORT: Exporting(database, keys, currency),
             EXPORT_PERSONAL_DATA: ExportingPersonalData(database, keys, peers),
             FIND: Finding(database),
-            VERIFY: Verifying(database),
+            VERIFY: Verifying(database, audit_service_pb2),
         },
     )
