@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.errors import Kind, Refused
 from chassis.sql.engine import begun
 from services.assignment_svc.domain.ownership import Policy
-from services.assignment_svc.store.allocation_sql import ALLOCATE
+from services.assignment_svc.store import policies
+from services.assignment_svc.store.allocation_sql import ALLOCATE, DUTIES
 
 # "owners": one allocation at a time, in whichever process.
 ALLOCATION_LOCK = 0x6F776E657273
@@ -23,21 +24,10 @@ _SETTINGS = text(
     " set_config('jit', 'off', true), set_config('synchronous_commit', 'off', true)"
 )
 
-_DUTIES = """
-SELECT s.staff_id, CASE WHEN works(s) THEN s.branch_id END AS branch_id, n.staff_id AS successor_id,
-  CASE WHEN works(n) THEN n.branch_id END AS successor_branch_id
-FROM staff s LEFT JOIN staff n ON n.staff_id = s.successor_id
-""".replace(
-    "works(s)",
-    "coalesce(s.active_from_date, '-infinity') <= :day AND coalesce(s.active_until_date, 'infinity') >= :day",
-).replace(
-    "works(n)",
-    "coalesce(n.active_from_date, '-infinity') <= :day AND coalesce(n.active_until_date, 'infinity') >= :day",
-)
 _REFRESH_DUTIES = text(
     f"""
 INSERT INTO staff_duty AS t (staff_id, branch_id, successor_id, successor_branch_id, moved)
-SELECT staff_id, branch_id, successor_id, successor_branch_id, true FROM ({_DUTIES}) now ORDER BY staff_id
+SELECT staff_id, branch_id, successor_id, successor_branch_id, true FROM ({DUTIES}) now ORDER BY staff_id
 ON CONFLICT (staff_id) DO UPDATE SET branch_id = excluded.branch_id, successor_id = excluded.successor_id,
   successor_branch_id = excluded.successor_branch_id, moved = true
 WHERE (t.branch_id, t.successor_id, t.successor_branch_id)
@@ -97,12 +87,26 @@ WHERE o.side = 'PRIMARY' AND a.state <> 'FORMER' GROUP BY o.rule ORDER BY o.rule
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the nights are: whose facts are there, what was allocated last, and what that run had seen."""
+    """How far the nights are: whose facts are there, what was allocated last, and what that run had seen.
+
+    `changes_date` is the date of the last facts that came within a day: they count before its night.
+    """
 
     facts_date: date | None
     business_date: date | None
     policy_version: int
     seen_rev: int
+    changes_date: date | None = None
+
+    @property
+    def decided_date(self) -> date | None:
+        """The latest date by which anybody may have been decided: nothing goes back behind it."""
+        return max((day for day in (self.business_date, self.changes_date) if day), default=None)
+
+    @property
+    def known_date(self) -> date | None:
+        """The latest date of which any facts are there."""
+        return max((day for day in (self.facts_date, self.decided_date) if day), default=None)
 
 
 @dataclass(frozen=True)
@@ -121,33 +125,19 @@ class Counts:
         )
 
 
-async def policy_in_force(tx: AsyncConnection) -> Policy:
-    """The newest version of the parameters."""
-    row = (
-        await tx.execute(
-            text(
-                "SELECT version, grace_days, run_off_days, challenge_percent, return_months, protection_idle_days,"
-                " lead_days FROM ownership_policy ORDER BY version DESC LIMIT 1"
-            )
-        )
-    ).one()
-    return Policy(
-        row.version,
-        row.grace_days,
-        row.run_off_days,
-        row.challenge_percent,
-        row.return_months,
-        row.protection_idle_days,
-        row.lead_days,
-    )
+async def policy_in_force(tx: AsyncConnection, day: date) -> Policy:
+    """The parameters that count on a business date."""
+    return await policies.in_force(tx, day)
 
 
 async def progress(tx: AsyncConnection) -> Progress:
     """How far the nights are."""
     row = (
-        await tx.execute(text("SELECT facts_date, business_date, policy_version, seen_rev FROM allocation_day"))
+        await tx.execute(
+            text("SELECT facts_date, business_date, policy_version, seen_rev, changes_date FROM allocation_day")
+        )
     ).one()
-    return Progress(row.facts_date, row.business_date, row.policy_version, row.seen_rev)
+    return Progress(row.facts_date, row.business_date, row.policy_version, row.seen_rev, row.changes_date)
 
 
 async def hold_progress(tx: AsyncConnection) -> Progress:
@@ -163,13 +153,13 @@ async def set_facts_date(tx: AsyncConnection, day: date | None) -> None:
     )
 
 
-async def withdraw_facts(tx: AsyncConnection) -> date | None:
-    """Says that facts are being replaced, once no batch reads them any more; returns the last night.
+async def withdraw_facts(tx: AsyncConnection) -> Progress:
+    """Says that facts are being replaced, once no batch reads them any more; returns how far the nights are.
 
     From then until they are complete, no night is begun or ends.
     """
-    withdrawn = await tx.execute(text("UPDATE allocation_day SET facts_date = NULL RETURNING business_date"))
-    return withdrawn.scalar_one()
+    await tx.execute(text("UPDATE allocation_day SET facts_date = NULL"))
+    return await progress(tx)
 
 
 async def start_run(tx: AsyncConnection, day: date, before: Progress, policy: Policy) -> int:

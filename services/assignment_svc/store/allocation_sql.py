@@ -1,19 +1,19 @@
 """The allocation of many customers in one statement: decides (decision_sql.py) and stores what changed.
 
-Looks at every customer of `allocation_candidate` in a range of ids. Writes rows made, changed and ended, the periods
+Looks at every customer of `allocation_candidate` in a range of ids, or at those of a list. Writes rows made, changed and ended, the periods
 that are past by that, and the aggregate roots; what is decided as it stands is not written.
 """
 
 from sqlalchemy import Date, Integer, Text, TextClause, bindparam, text
 
-from services.assignment_svc.store.decision_sql import decision_over
+from services.assignment_svc.store.decision_sql import Source, decision
 
 _STORE = """
 made AS (
   INSERT INTO owner (customer_id, branch_id, side, rule, manager_id, named_manager_id, basis, amount_minor,
     rival_branch_id, rival_amount_minor, held_by_margin, since_date, from_date, due_date, actor, create_time)
   SELECT customer_id, branch_id, new_side, new_rule, new_manager_id, new_named_id, new_basis, new_amount,
-    new_rival_id, new_rival_amount, new_by_margin, :day, :day, new_due_date, 'allocation', (SELECT bank_now())
+    new_rival_id, new_rival_amount, new_by_margin, :day, :day, new_due_date, [actor], (SELECT bank_now())
   FROM settled WHERE change = 'MADE' ORDER BY customer_id, branch_id
 ),
 closed AS (
@@ -30,21 +30,21 @@ changed AS (
     named_manager_id = s.new_named_id, basis = s.new_basis, amount_minor = s.new_amount,
     rival_branch_id = s.new_rival_id, rival_amount_minor = s.new_rival_amount, held_by_margin = s.new_by_margin,
     since_date = CASE WHEN s.new_side = s.old_side AND NOT s.forgotten THEN s.old_since_date ELSE :day END,
-    from_date = :day, due_date = s.new_due_date, actor = 'allocation', create_time = (SELECT bank_now())
+    from_date = :day, due_date = s.new_due_date, actor = [actor], create_time = (SELECT bank_now())
   FROM settled s
   WHERE s.change = 'CHANGED' AND s.fate = 'DECIDED' AND o.customer_id = s.customer_id AND o.branch_id = s.branch_id
-    AND o.customer_id > :after AND o.customer_id <= :until
+    AND [o.within]
 ),
 left_last AS (
-  UPDATE owner o SET due_date = NULL, from_date = :day, actor = 'allocation', create_time = (SELECT bank_now())
+  UPDATE owner o SET due_date = NULL, from_date = :day, actor = [actor], create_time = (SELECT bank_now())
   FROM settled s
   WHERE s.change = 'CHANGED' AND s.fate = 'LAST' AND o.customer_id = s.customer_id AND o.branch_id = s.branch_id
-    AND o.customer_id > :after AND o.customer_id <= :until
+    AND [o.within]
 ),
 ended AS (
   DELETE FROM owner o USING settled s
   WHERE s.change = 'ENDED' AND o.customer_id = s.customer_id AND o.branch_id = s.branch_id
-    AND o.customer_id > :after AND o.customer_id <= :until
+    AND [o.within]
 ),
 rooted AS (
   INSERT INTO ownership AS t (customer_id, state, business_date, due_date, former_date, rev, update_time)
@@ -75,19 +75,45 @@ FROM customer"""
 _PARAMETERS = ("grace_days", "run_off_days", "challenge_percent", "return_months", "protection_idle_days")
 
 
+# Where a staff member is active on a day, and his successor likewise.
+DUTIES = """
+SELECT s.staff_id, CASE WHEN works(s) THEN s.branch_id END AS branch_id, n.staff_id AS successor_id,
+  CASE WHEN works(n) THEN n.branch_id END AS successor_branch_id
+FROM staff s LEFT JOIN staff n ON n.staff_id = s.successor_id
+""".replace(
+    "works(s)",
+    "coalesce(s.active_from_date, '-infinity') <= :day AND coalesce(s.active_until_date, 'infinity') >= :day",
+).replace(
+    "works(n)",
+    "coalesce(n.active_from_date, '-infinity') <= :day AND coalesce(n.active_until_date, 'infinity') >= :day",
+)
+_NAMED = Source(
+    '(SELECT unnest(CAST(:customer_ids AS text[])) COLLATE "C" AS customer_id)',
+    within="{0}customer_id = ANY (CAST(:customer_ids AS text[]))",
+    duties=f"({DUTIES})",
+    actor="CAST(:actor AS text)",
+)
+
+
 def typed(statement: str) -> TextClause:
-    """A statement over a decision, with the types of what it is given."""
-    return text(statement).bindparams(
-        bindparam("day", type_=Date),
-        bindparam("after", type_=Text),
-        bindparam("until", type_=Text),
-        *(bindparam(name, type_=Integer) for name in _PARAMETERS),
-    )
+    """A statement over a decision in a range of ids, with the types of what it is given."""
+    return _typed(statement).bindparams(bindparam("after", type_=Text), bindparam("until", type_=Text))
 
 
 def allocating(candidates: str) -> TextClause:
     """Decides over the customers of `candidates`, as `decision_over` takes them, and stores what changed."""
-    return typed(f"WITH{decision_over(candidates)},{_STORE}")
+    return typed(_storing(Source(candidates)))
+
+
+def _storing(source: Source) -> str:
+    return f"WITH{decision(source)},{source.put_into(_STORE)}"
+
+
+def _typed(statement: str) -> TextClause:
+    parameters = (bindparam(name, type_=Integer) for name in _PARAMETERS)
+    return text(statement).bindparams(bindparam("day", type_=Date), *parameters)
 
 
 ALLOCATE = allocating("allocation_candidate")
+# The customers of a list, in the name of whoever changed what is decided over.
+ALLOCATE_NAMED = _typed(_storing(_NAMED))

@@ -3,16 +3,21 @@
 `settled` has one line per branch, the row as it is (`old_…`) and as it should be (`new_…`); `customer` has one line per
 customer. Read it side by side with the pure function: a property test holds the two equal. Each `OFFSET 0` keeps the
 planner from writing out the expressions below it once per use, which costs a quarter of the time.
+
+A night looks at candidates in a range of ids, a manual change at the customers of a list: a `Source` says whom. Where
+staff are active stands for a night in `staff_duty`; a manual change looks it up, since whom it names may have come today.
 """
+
+from dataclasses import dataclass
 
 _PICKED = """
 picked AS MATERIALIZED (
   SELECT c.customer_id, o.state AS old_state, o.due_date AS old_due_date, o.former_date AS old_former_date,
     o.business_date AS old_business_date, o.rev AS old_rev, o.update_time AS old_update_time,
     coalesce(:day > (o.former_date + make_interval(months => :return_months))::date, false) AS forgotten
-  FROM {candidates} c
-  LEFT JOIN ownership o ON o.customer_id = c.customer_id AND o.customer_id > :after AND o.customer_id <= :until
-  WHERE c.customer_id > :after AND c.customer_id <= :until
+  FROM [candidates] c
+  LEFT JOIN ownership o ON o.customer_id = c.customer_id AND [o.within]
+  WHERE [c.within]
 )"""
 
 _HOLDS = """
@@ -24,7 +29,7 @@ hold AS MATERIALIZED (
         THEN least(until_date, coalesce(last_contact_date, from_date) + (:protection_idle_days + 1))
         ELSE until_date END AS end_date
     FROM ownership_hold
-    WHERE customer_id > :after AND customer_id <= :until AND customer_id IN (SELECT customer_id FROM picked)
+    WHERE [within] AND customer_id IN (SELECT customer_id FROM picked)
   ) h
 ),
 strong AS MATERIALIZED (
@@ -41,7 +46,7 @@ coming AS MATERIALIZED (
 ),
 override AS MATERIALIZED (
   SELECT customer_id, loan_id, source_officer_id, manager_id FROM officer_override
-  WHERE customer_id > :after AND customer_id <= :until
+  WHERE [within]
 )"""
 
 # One line per branch that has facts, a row or a hold.
@@ -67,11 +72,11 @@ place AS (
     o.create_time AS old_create_time
   FROM (
     SELECT * FROM branch_facts
-    WHERE customer_id > :after AND customer_id <= :until AND customer_id IN (SELECT customer_id FROM picked)
+    WHERE [within] AND customer_id IN (SELECT customer_id FROM picked)
   ) f
   FULL JOIN (
     SELECT * FROM owner
-    WHERE customer_id > :after AND customer_id <= :until AND customer_id IN (SELECT customer_id FROM picked)
+    WHERE [within] AND customer_id IN (SELECT customer_id FROM picked)
   ) o USING (customer_id, branch_id)
   FULL JOIN (
     SELECT customer_id, branch_id FROM strong UNION SELECT customer_id, branch_id FROM weak
@@ -232,7 +237,7 @@ managed AS (
       WHEN d.branch_id = wanted.branch_id THEN manager_source_id
       WHEN d.successor_branch_id = wanted.branch_id THEN d.successor_id
     END AS new_manager_id
-  FROM wanted LEFT JOIN staff_duty d ON d.staff_id = manager_source_id
+  FROM wanted LEFT JOIN [duties] d ON d.staff_id = manager_source_id
 ),
 settled AS MATERIALIZED (
   SELECT customer_id, branch_id, fate, forgotten, frozen, any_row, any_loan, in_grace, runs_off, run_off_end,
@@ -267,7 +272,36 @@ customer AS MATERIALIZED (
 )"""
 
 
+@dataclass(frozen=True)
+class Source:
+    """Whom a statement decides over, where staff are active, and who is said to have made what changes.
+
+    `candidates` is a table, or a query in brackets, with the column `customer_id`; `within` is a condition over
+    `{0}customer_id` that holds for them and keeps every table to their rows.
+    """
+
+    candidates: str
+    within: str = "{0}customer_id > :after AND {0}customer_id <= :until"
+    duties: str = "staff_duty"
+    actor: str = "'allocation'"
+
+    def put_into(self, statement: str) -> str:
+        """The statement over this source; `[o.within]` stands there for the condition over the table `o`."""
+        for alias in ("", "o.", "c."):
+            statement = statement.replace(f"[{alias}within]", self.within.format(alias))
+        for name in ("candidates", "duties", "actor"):
+            statement = statement.replace(f"[{name}]", str(getattr(self, name)))
+        return statement
+
+
+_DECISION = f"{_PICKED},{_HOLDS},{_PLACES},{_RULES},{_VERDICTS},{_ROWS}"
+
+
+def decision(source: Source) -> str:
+    """Decides over the customers of a source."""
+    return source.put_into(_DECISION)
+
+
 def decision_over(candidates: str) -> str:
-    """Decides over the customers of `candidates`: a table, or a query in brackets, with the column `customer_id`."""
-    picked = _PICKED.replace("{candidates}", candidates)
-    return f"{picked},{_HOLDS},{_PLACES},{_RULES},{_VERDICTS},{_ROWS}"
+    """Decides over the customers of `candidates` in a range of ids."""
+    return decision(Source(candidates))
