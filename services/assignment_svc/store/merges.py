@@ -135,7 +135,7 @@ async def hold_still(tx: AsyncConnection, merging: Merging) -> date | None:
     roots = "SELECT FROM ownership WHERE customer_id IN (:survivor_id, :merged_id) ORDER BY customer_id FOR UPDATE"
     await tx.execute(text(roots), vars(merging))
     # What was imported since the last night is decided as of its own date, as the night to come will.
-    return so_far.facts_date if so_far.business_date is not None else None
+    return so_far.known_date if so_far.business_date is not None else None
 
 
 async def unite_ownership(tx: AsyncConnection, merging: Merging, day: date | None) -> tuple[str, ...]:

@@ -21,7 +21,9 @@ TABLES = (
     PersonalTable("merge_notice", Part.RECORDS),
     # Ids only; what a source still tells of an old one must find its way to where it is dropped.
     PersonalTable("merged_customers", None, owners=("customer_id", "survivor_id")),
-    # Whom an allocation that is under way looks at.
+    PersonalTable("policy_trial_row", Part.RECORDS),
+    # Whom an allocation that is under way, or the next one within the day, looks at.
+    PersonalTable("changed_facts", None, told=False),
     PersonalTable("allocation_candidate", None, told=False),
 )
 _GONE = text("""

@@ -142,6 +142,7 @@ branch_facts = Table(
     PrimaryKeyConstraint("customer_id", "branch_id"),
 )
 
+# Without a start it counts from the beginning; of those that have started, the one that did so last counts.
 ownership_policy = Table(
     "ownership_policy",
     metadata,
@@ -154,6 +155,16 @@ ownership_policy = Table(
     Column("lead_days", Integer, nullable=False),
     _text("actor"),
     _time("create_time"),
+    Column("state", Text, nullable=False, server_default="APPROVED"),
+    _date("start_date"),
+    Column("reason", Text, nullable=False, server_default=""),
+    _text("approver", nullable=True),
+    Column("approve_time", DateTime(timezone=True)),
+    _text("withdrawer", nullable=True),
+    Column("withdraw_time", DateTime(timezone=True)),
+    Column("withdraw_reason", Text, nullable=False, server_default=""),
+    CheckConstraint("state IN ('PROPOSED', 'APPROVED', 'WITHDRAWN')", name="ownership_policy_state_check"),
+    CheckConstraint("approver <> actor", name="ownership_policy_four_eyes"),
 )
 
 # The aggregate root: an item of the feed is a customer with all his rows. `due_date` is when allocation must look
@@ -267,6 +278,8 @@ allocation_day = Table(
     Column("only_row", SmallInteger, primary_key=True, autoincrement=False, server_default="1"),
     _date("facts_date"),
     _date("business_date"),
+    # The date of the last facts that came within a day; its night is still to come, or was.
+    _date("changes_date"),
     Column("policy_version", Integer, nullable=False, server_default="0"),
     Column("seen_rev", Xid8(), nullable=False, server_default=text("'0'")),
 )

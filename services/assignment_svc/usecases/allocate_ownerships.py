@@ -40,7 +40,7 @@ async def allocate_ownerships(database: Database, day: date, tell: Progress, *, 
     async with _only_run(database) as lock:
         async with database.begin() as tx:
             so_far = await check_night(tx, day)
-            policy = await allocation.policy_in_force(tx)
+            policy = await allocation.policy_in_force(tx, day)
             seen_rev = await allocation.start_run(tx, day, so_far, policy)
             if everybody:
                 await allocation.add_everybody(tx)

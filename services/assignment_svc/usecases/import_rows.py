@@ -35,14 +35,14 @@ class FeedImport(BulkImport):
             return counts
         async with self._facts.read() as conn:
             so_far = await allocation.progress(conn)
-        _check_date(business_date, so_far.business_date)
+        _check_date(business_date, so_far.decided_date)
         return await super().run(header_table, business_date, chunks)
 
 
 async def _withdraw_facts(tx: AsyncConnection, staging: str, business_date: date) -> None:
     """Lets the facts that are there count no more, unless a night has passed the new ones while their rows came."""
     del staging
-    _check_date(business_date, await allocation.withdraw_facts(tx))
+    _check_date(business_date, (await allocation.withdraw_facts(tx)).decided_date)
 
 
 async def _complete_facts(tx: AsyncConnection, staging: str, business_date: date) -> None:

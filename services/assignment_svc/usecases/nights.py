@@ -9,10 +9,10 @@ from services.assignment_svc.store import allocation
 
 
 async def check_night(tx: AsyncConnection, day: date) -> allocation.Progress:
-    """Refuses a date before the last one allocated, and a date whose facts are not there; they stay until `tx` ends."""
+    """Refuses a date before the last one decided, and a date whose facts are not there; they stay until `tx` ends."""
     so_far = await allocation.hold_progress(tx)
-    if so_far.business_date is not None and day < so_far.business_date:
-        raise night_past(so_far.business_date)
+    if so_far.decided_date is not None and day < so_far.decided_date:
+        raise night_past(so_far.decided_date)
     if so_far.facts_date != day:
         given = {"business_date": day.isoformat()}
         raise Refused(Kind.PRECONDITION, "FACTS_MISSING", f"no facts were imported for {day.isoformat()}", given)

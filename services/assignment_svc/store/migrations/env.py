@@ -1,6 +1,9 @@
 """Alembic's entry: the chassis runs it."""
 
 from chassis.sql.migrations import run_env
-from services.assignment_svc.store.tables_private_managers import metadata
+from services.assignment_svc.store import tables_acting_managers, tables_policies, tables_private_managers
 
-run_env(metadata)
+# Each adds its tables to the one metadata.
+_TABLES = (tables_private_managers, tables_policies, tables_acting_managers)
+
+run_env(_TABLES[0].metadata)
