@@ -25,7 +25,8 @@ gRPC and gRPC-Web on the same port.
 - Unknown query parameters are refused with 400, unknown fields of a JSON body are ignored. A body is at most 4 MiB.
 - RPCs that take a stream of messages take a JSON array of them; streams of answers come as `text/event-stream`, each
   event's data one message. A stream that breaks off is opened again with its last resume token.
-- Every error, the gateway's own too, is a `google.rpc.Status`: 400 the request is wrong or cannot be done now, 401 no
+- Every error, the gateway's own too, is a `google.rpc.Status`: 400 the request is wrong or cannot be done now (one
+  that the gateway itself refuses has the reason `REQUEST_MALFORMED`), 401 no
   good token, 403 the role may not, 404 absent or hidden, 405 wrong method, 409 somebody was faster or it exists,
   413 too large, 429 too many, 503 no instance can be reached, 504 no answer in time.
 """

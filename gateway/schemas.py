@@ -30,6 +30,7 @@ _SCALARS: dict[int, Schema] = {
     # JSON's numbers are doubles to most readers, so 64 bits travel as text.
     FieldDescriptor.TYPE_INT64: {"type": "string", "format": "int64", "pattern": r"^-?[0-9]{1,19}$"},
     FieldDescriptor.TYPE_UINT64: {"type": "string", "format": "uint64", "pattern": r"^[0-9]{1,20}$"},
+    FieldDescriptor.TYPE_DOUBLE: {"type": "number", "format": "double"},
 }
 
 _WELL_KNOWN: dict[str, Schema] = {

@@ -63,6 +63,14 @@ def test_a_service_s_refusal_keeps_its_details(edge):
     }
 
 
+MALFORMED = {
+    "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+    "reason": "REQUEST_MALFORMED",
+    "domain": "banyan",
+    "metadata": {},
+}
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "refusal"),
     [
@@ -93,7 +101,7 @@ def test_every_failure_has_one_shape(edge, method, path, body, refusal):
     answer = edge.ask(method, path, body)
     assert (answer.status, answer.json["code"]) == (status, code)
     assert message in answer.json["message"]
-    assert answer.json["details"] == []
+    assert answer.json["details"] == ([MALFORMED] if status == 400 else [])
     assert set(answer.json) == {"code", "message", "details"}
 
 

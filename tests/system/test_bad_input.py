@@ -54,6 +54,7 @@ def refused(answer: Answer, status: int, code: int) -> dict[str, Any]:
     assert told["code"] == code
     assert told["message"]
     assert isinstance(told["details"], list)
+    assert status != 400 or any(detail.get("reason") for detail in told["details"])
     assert "Traceback" not in answer.text
     return told
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+from policy.contact_room import BANK_ZONE
 from services.campaign_svc.domain.viewing import Level, OwnerRow, Scope
 
 TaskState = Literal["OPEN", "DONE"]
@@ -41,6 +42,11 @@ class Task:
     creator: str
     create_time: datetime
     complete_time: datetime | None
+
+
+def is_due_in_the_past(asked: Asked, now: datetime) -> bool:
+    """Whether the day by which the task is to be done was over before it was asked for."""
+    return asked.due_date is not None and asked.due_date < now.astimezone(BANK_ZONE).date()
 
 
 def may_be_assigned(rows: Iterable[OwnerRow], scope: Scope) -> frozenset[str]:

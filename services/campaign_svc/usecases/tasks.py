@@ -6,21 +6,22 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.errors import Kind, Refused, Violation, invalid_fields, not_found
-from policy.visibility import Level, Scope, Viewer, scope_of
+from chassis.errors import Kind, Refused, Violation, invalid_field, invalid_fields, not_found
+from policy.visibility import Level, Scope, Viewer
 from services.campaign_svc.domain.tasks import (
     ORIGIN_LENGTH_MAX,
     OUTCOME_LENGTH_MAX,
     TITLE_LENGTH_MAX,
     Asked,
     Task,
+    is_due_in_the_past,
     is_shown,
     may_be_assigned,
 )
 from services.campaign_svc.domain.viewing import Reading
-from services.campaign_svc.store import followed, reads, tasks
+from services.campaign_svc.store import contacts, followed, reads, tasks
 from services.campaign_svc.store.tasks import Wanted
-from services.campaign_svc.usecases.contacts import must_see
+from services.campaign_svc.usecases.contacts import must_see, read_scope
 
 
 async def create_task(tx: AsyncConnection, viewer: Viewer, asked: Asked) -> Task:
@@ -28,10 +29,12 @@ async def create_task(tx: AsyncConnection, viewer: Viewer, asked: Asked) -> Task
     sight = await must_see(tx, viewer, asked.customer_id)
     too_long = {"task.title": (asked.title, TITLE_LENGTH_MAX), "task.origin": (asked.origin or "", ORIGIN_LENGTH_MAX)}
     _refuse_too_long(too_long)
+    if is_due_in_the_past(asked, await contacts.bank_now(tx)):
+        raise invalid_field("task.due_date", "lies in the past")
     assignee_id = asked.assignee_id or viewer.staff_id
     if assignee_id != viewer.staff_id:
         rows = await followed.owner_rows(tx, asked.customer_id)
-        if assignee_id not in may_be_assigned(rows, await _scope(tx, viewer)):
+        if assignee_id not in may_be_assigned(rows, await read_scope(tx, viewer)):
             message = "task.assignee: is neither you nor a manager of the customer whom you see"
             raise Refused(Kind.INVALID, "ASSIGNEE_INVALID", message, {"field": "task.assignee", "value": assignee_id})
     return await tasks.add(tx, asked, assignee_id, sight.own_branch_id or "", viewer.staff_id)
@@ -68,7 +71,7 @@ async def list_tasks(
     found = await tasks.page(tx, wanted, before, limit + 1)
     shown = found[:limit]
     if wanted.customer_id is None:
-        scope = await _scope(tx, reading.viewer)
+        scope = await read_scope(tx, reading.viewer)
         shown = [task for task in shown if await _is_seen(tx, scope, task, reading.viewer.staff_id)]
     await reads.remember(tx, reading, {task.customer_id for task in shown} | {wanted.customer_id or ""} - {""})
     last = found[limit - 1] if len(found) > limit else None
@@ -77,7 +80,7 @@ async def list_tasks(
 
 async def _must_see_task(tx: AsyncConnection, viewer: Viewer, task_id: str, *, lock: bool = False) -> Task:
     found = await tasks.get(tx, task_id, lock=lock)
-    if found is None or not await _is_seen(tx, await _scope(tx, viewer), found, viewer.staff_id):
+    if found is None or not await _is_seen(tx, await read_scope(tx, viewer), found, viewer.staff_id):
         raise not_found()
     return found
 
@@ -85,10 +88,6 @@ async def _must_see_task(tx: AsyncConnection, viewer: Viewer, task_id: str, *, l
 async def _is_seen(tx: AsyncConnection, scope: Scope, task: Task, staff_id: str) -> bool:
     rows = await followed.owner_rows(tx, task.customer_id)
     return is_shown(task, scope.level(rows), scope.own_branch_id(rows), staff_id)
-
-
-async def _scope(tx: AsyncConnection, viewer: Viewer) -> Scope:
-    return scope_of(viewer, await followed.subtree(tx, viewer.branch_id))
 
 
 def _refuse_too_long(texts: dict[str, tuple[str, int]]) -> None:

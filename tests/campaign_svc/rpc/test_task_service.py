@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from banyan.campaign.v1 import task_service_pb2 as pb
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from chassis import wire
+from chassis import clock, wire
 from chassis.caller import Role
 from chassis.server import Served
 from chassis.sql.engine import Database
@@ -69,6 +69,11 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     return info.reason
 
 
+def day(ahead: int) -> object:
+    """A day, so many ahead of the bank's."""
+    return wire.date_to_wire(clock.bank_date(clock.now()) + timedelta(ahead))
+
+
 def wanted(**fields: Any) -> pb.CreateTaskRequest:
     given: dict[str, Any] = {"customer": "customers/c1", "title": "Call him back"} | fields
     task = task_pb2.Task(**given)
@@ -76,12 +81,12 @@ def wanted(**fields: Any) -> pb.CreateTaskRequest:
 
 
 async def test_a_task_is_made_once_listed_and_completed_once(stub, primary) -> None:
-    request = wanted(due_date=wire.date_to_wire(date(2026, 7, 3)), origin="alerts/a1")
+    request = wanted(due_date=day(1), origin="alerts/a1")
     answers = await asyncio.gather(*(stub.CreateTask(request, metadata=primary) for _ in range(8)))
     assert {answer.name for answer in answers} == {answers[0].name}
     made = answers[0]
     assert (made.assignee, made.branch, made.creator, made.state) == ("staff/m1", "branches/b1", "m1", OPEN)
-    assert (made.origin, made.due_date.day) == ("alerts/a1", 3)
+    assert (made.origin, made.due_date) == ("alerts/a1", request.task.due_date)
     assert await stub.GetTask(pb.GetTaskRequest(name=made.name), metadata=primary) == made
     listed = await stub.ListTasks(pb.ListTasksRequest(customer="customers/c1", state=OPEN), metadata=primary)
     assert list(listed.tasks) == [made]
@@ -139,6 +144,7 @@ async def test_ones_own_tasks_are_walked_page_by_page(stub, primary) -> None:
         ({"title": ""}, "task.title"),
         ({"title": "x" * 201}, "task.title"),
         ({"origin": "x" * 201}, "task.origin"),
+        ({"due_date": day(-1)}, "task.due_date: lies in the past"),
         ({"customer": "c1"}, "task.customer"),
         ({"assignee": "m1"}, "task.assignee"),
     ],
