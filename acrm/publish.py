@@ -120,9 +120,12 @@ _NEEDS = (
 class Publisher:
     """The services, as the batch sees them."""
 
-    def __init__(self, channel: Callable[[str], grpc.aio.Channel], progress: Progress) -> None:
+    def __init__(
+        self, channel: Callable[[str], grpc.aio.Channel], progress: Progress, *, allow_removals: bool = False
+    ) -> None:
         self._channel = channel
         self._progress = progress
+        self._allow_removals = allow_removals
 
     async def send(self, table: Table, path: Path, business_date: date) -> Sent:
         """Sends a table to each service that takes it; there all of its rows are stored, or none and it raises.
@@ -142,7 +145,8 @@ class Publisher:
         total = row_count(path)
 
         async def requests() -> AsyncGenerator[Any]:
-            header = pb.ImportHeader(table=table.name, business_date=date_to_wire(business_date))
+            day = date_to_wire(business_date)
+            header = pb.ImportHeader(table=table.name, business_date=day, allow_removals=self._allow_removals)
             yield pb.ImportRowsRequest(header=header)
             pieces = arrow_pieces(path, table.schema)
             # Reading and encoding is work for a thread: the loop keeps the connections alive.
@@ -213,7 +217,7 @@ class Publisher:
 
 
 @asynccontextmanager
-async def publisher(system: System, progress: Progress) -> AsyncGenerator[Publisher]:
+async def publisher(system: System, progress: Progress, *, allow_removals: bool = False) -> AsyncGenerator[Publisher]:
     """Connects to a running system as the application `cli`.
 
     What else belongs to a connection (certificates, ZooKeeper's credentials) comes from the environment, as for a
@@ -230,7 +234,7 @@ async def publisher(system: System, progress: Progress) -> AsyncGenerator[Publis
         )
         connected = await mesh(settings, APPLICATION, _NEEDS, Signer(KeyRing(system.keys), APPLICATION))
         try:
-            yield Publisher(connected.channel, progress)
+            yield Publisher(connected.channel, progress, allow_removals=allow_removals)
         finally:
             await connected.close()
 

@@ -26,7 +26,8 @@ class ImportServicer:
         if first is None or first.WhichOneof("payload") != "header":
             raise invalid_field("header", "must be the first message, and comes once")
         business_date = wire.date_from_wire(first.header.business_date, "header.business_date")
-        counts = await self._bulk.run(first.header.table, business_date, _pieces(requests))
+        table, removals = first.header.table, first.header.allow_removals
+        counts = await self._bulk.run(table, business_date, _pieces(requests), allow_removals=removals)
         return self._response(
             received_count=counts.received,
             inserted_count=counts.inserted,

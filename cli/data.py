@@ -43,6 +43,9 @@ KeysOption = Annotated[
 ]
 EngineOption = Annotated[str, typer.Option("--engine", help="Where the derivations run.")]
 SkipOption = Annotated[bool, typer.Option("--skip-bad-rows", help="Import the good rows of a feed that has bad ones.")]
+RemovalsOption = Annotated[
+    bool, typer.Option("--allow-removals", help="Let a feed end more than half of what is known of customers.")
+]
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Target:
     keys: Path | None = None
     engine_url: str = LOCAL
     skip_bad_rows: bool = False
+    allow_removals: bool = False
 
     def system(self) -> System:
         """The system as the options name it, else the one that runs in the home."""
@@ -101,7 +105,7 @@ def _load(folder: Path, target: Target, business_date: date | None, console: Con
         with _bars(console) as bars:
 
             def connect() -> AbstractAsyncContextManager[Publisher]:
-                return publisher(target.system(), bars.show)
+                return publisher(target.system(), bars.show, allow_removals=target.allow_removals)
 
             report = asyncio.run(dag.run_night(night, connect, bars.show))
     except FeedRejected as rejected:
@@ -163,11 +167,12 @@ def import_command(  # noqa: PLR0913 - a command has as many options as its user
     keys: KeysOption = None,
     engine_url: EngineOption = LOCAL,
     skip_bad_rows: SkipOption = False,
+    allow_removals: RemovalsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Checks a feed, derives what is derived, and gives all of it to the running system."""
     screen = Screen(as_json)
-    target = Target(home, zookeeper, keys, engine_url, skip_bad_rows)
+    target = Target(home, zookeeper, keys, engine_url, skip_bad_rows, allow_removals)
     _tell(screen, [_load(folder, target, business_date.date() if business_date else None, screen.console)])
 
 
@@ -183,11 +188,12 @@ def nightly_command(  # noqa: PLR0913 - a command has as many options as its use
     keys: KeysOption = None,
     engine_url: EngineOption = LOCAL,
     skip_bad_rows: SkipOption = False,
+    allow_removals: RemovalsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Runs the nightly batch of a date, after those of earlier dates that have a feed and have not run yet."""
     screen = Screen(as_json)
-    target = Target(home, zookeeper, keys, engine_url, skip_bad_rows)
+    target = Target(home, zookeeper, keys, engine_url, skip_bad_rows, allow_removals)
     source = feeds or home / "feeds"
     due = dag.nights_due(source, home / "acrm", business_date.date())
     if not due or due[-1] != business_date.date():

@@ -17,6 +17,8 @@ from chassis.sql.arrow_rows import ROW_COLUMN, Inbox, Piece, RowError, RowReader
 from chassis.sql.business_day import set_business_day
 from chassis.sql.copy import copy_csv
 from chassis.sql.engine import Database, begun, repeat_transaction, sqlstate
+from chassis.sql.import_locks import locked_imports, try_lock_imports
+from chassis.sql.removals import Remaining, refuse_mass_removal
 from chassis.sql.statistics import refresh_statistics
 from chassis.sql.upsert import Upsert, default_upsert
 
@@ -96,7 +98,8 @@ class BulkTable:
     in `_id` hold ids. `check` gets the staging table, whose column "row" counts from 0. `start` runs before the first
     row is stored, `finish` after the last: each in a transaction of its own, under the same lock as the rows, so that
     no other import of the table comes between. An import that failed half-way started and did not finish. `fills` names
-    the tables that its rows change, if not the one of its name.
+    the tables that its rows change, if not the one of its name. `remaining` belongs to tables that always come whole:
+    more than half of what is alive is removed only by an import that is allowed to.
     """
 
     name: str
@@ -108,6 +111,7 @@ class BulkTable:
     finish: Hook = no_finish
     staged: Staged | None = None
     fills: tuple[str, ...] = ()
+    remaining: Remaining | None = None
 
     @property
     def staged_schema(self) -> pa.Schema:
@@ -135,7 +139,9 @@ class BulkImport:
         self._room = asyncio.Semaphore(_IMPORTS_MAX)
         pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps for good the most that it ever held.
 
-    async def run(self, header_table: str, business_date: date, chunks: AsyncIterator[bytes]) -> BulkCounts:
+    async def run(
+        self, header_table: str, business_date: date, chunks: AsyncIterator[bytes], *, allow_removals: bool = False
+    ) -> BulkCounts:
         """Stores the rows of one Arrow IPC stream and moves the service's business date.
 
         Refuses with every bad row counted and the first 50 named, and then stores nothing. A crash half-way leaves
@@ -148,8 +154,11 @@ class BulkImport:
         async with self._room, self._database.alone() as connection, _reading(chunks) as inbox:
             reader = RowReader(inbox, table.schema, table.staged.transform if table.staged else None)
             staging = await self._stage(connection, table, reader)
-            async with _locked(connection, table.name):
+            async with locked_imports(connection, table.name):
                 await _check(connection, table, staging)
+                if table.remaining is not None and not allow_removals:
+                    async with begun(connection):
+                        await refuse_mass_removal(connection, table.name, staging, table.remaining)
                 await _call(connection, table.start, staging, business_date)
                 inserted, updated = await _store(connection, table, staging)
                 await _call(connection, table.finish, staging, business_date)
@@ -195,31 +204,6 @@ async def _reading(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Inbox]:
         filling.cancel()
         await asyncio.wait([filling])
         inbox.close()
-
-
-async def try_lock_imports(tx: AsyncConnection, name: str) -> bool:
-    """Keeps imports of a table waiting until the transaction ends; says False, and waits for nothing, if one runs."""
-    lock = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))")
-    return (await tx.execute(lock, _lock_key(name))).scalar_one()
-
-
-def _lock_key(name: str) -> dict[str, str]:
-    return {"key": f"import\n{name}"}
-
-
-@asynccontextmanager
-async def _locked(connection: AsyncConnection, name: str) -> AsyncGenerator[None]:
-    """Lets one import of a table check and store at a time, on whatever instance."""
-    key = _lock_key(name)
-    async with begun(connection):
-        await connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:key, 0))"), key)
-    try:
-        yield
-    finally:
-        # If the connection broke, the lock is gone with it.
-        if not connection.invalidated:
-            async with begun(connection):
-                await connection.execute(text("SELECT pg_advisory_unlock(hashtextextended(:key, 0))"), key)
 
 
 async def _check(connection: AsyncConnection, table: BulkTable, staging: str) -> None:

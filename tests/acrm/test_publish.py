@@ -42,6 +42,7 @@ class Importing:
         self.messages = messages
         self.refusals = []
         self.headers = []
+        self.removals = set()
         self.rows = []
 
     async def ImportRows(self, requests, context):
@@ -49,6 +50,7 @@ class Importing:
         async for request in requests:
             if request.HasField("header"):
                 self.headers.append((request.header.table, request.header.business_date.day))
+                self.removals.add(request.header.allow_removals)
             else:
                 pieces.append(request.arrow)
         if self.refusals:
@@ -120,7 +122,11 @@ async def bank(monkeypatch):
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         told = []
-        yield servicers | {"publisher": Publisher(lambda _: channel, lambda *said: told.append(said)), "told": told}
+        publishers = {
+            "publisher": Publisher(lambda _: channel, lambda *said: told.append(said)),
+            "allowed": Publisher(lambda _: channel, lambda *said: told.append(said), allow_removals=True),
+        }
+        yield servicers | publishers | {"told": told}
     await server.stop(None)
 
 
@@ -152,6 +158,12 @@ async def test_a_table_arrives_whole_with_its_name_and_date_at_each_service_that
         assert bank[name].rows == pq.read_table(products).to_pylist()
     assert bank["told"][0] == ("products", 0, ROWS)
     assert bank["told"][-1] == ("products", ROWS, ROWS)
+
+
+@pytest.mark.parametrize(("name", "allows"), [("publisher", False), ("allowed", True)])
+async def test_removals_are_allowed_only_if_asked(bank, products, name, allows):
+    await bank[name].send(FEED["products"], products, TODAY)
+    assert bank["customer"].removals == bank["campaign"].removals == {allows}
 
 
 async def test_rows_that_refer_to_what_is_not_known_yet_are_sent_again(bank, products):

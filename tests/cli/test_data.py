@@ -49,7 +49,12 @@ def small_bank(tmp_path_factory):
 def services(monkeypatch):
     """Stands for the running system."""
     found = Services()
-    monkeypatch.setattr(data, "publisher", lambda _system, _progress: found)
+
+    def publisher(_system, _progress, *, allow_removals):
+        found.allow_removals = allow_removals
+        return found
+
+    monkeypatch.setattr(data, "publisher", publisher)
     return found
 
 
@@ -73,6 +78,12 @@ def test_import_tells_what_was_taken(banyan, small_bank, services):
     assert report["rows"]["customers"] == 200
     assert report["steps"]["customers"]["inserted"] == 200
     assert ("2026-06-30", "allocate") in services.asked
+
+
+@pytest.mark.parametrize(("options", "allowed"), [([], False), (["--allow-removals"], True)])
+def test_removals_are_allowed_only_if_asked(banyan, small_bank, services, options, allowed):
+    assert banyan("import", small_bank, *options).exit_code == 0
+    assert services.allow_removals is allowed
 
 
 def test_import_tells_it_to_people_too(banyan, small_bank, services):

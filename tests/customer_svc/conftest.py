@@ -52,11 +52,18 @@ class Bank:
         self._bulk = BulkImport(database, imports.bulk_tables(keys))
 
     async def load(
-        self, table: str, rows: Iterable[Row], day: date = date(2026, 6, 30), gate: asyncio.Event | None = None
+        self,
+        table: str,
+        rows: Iterable[Row],
+        day: date = date(2026, 6, 30),
+        gate: asyncio.Event | None = None,
+        *,
+        allow_removals: bool = False,
     ) -> BulkCounts:
         """Imports rows; with a `gate` the sender hangs until it opens."""
         whole = [DEFAULTS.get(table, {}) | dict(row) for row in rows]
-        return await self._bulk.run(table, day, _arrow(SCHEMAS[table], whole, gate))
+        arrow = _arrow(SCHEMAS[table], whole, gate)
+        return await self._bulk.run(table, day, arrow, allow_removals=allow_removals)
 
     async def load_figures(self, rows: Sequence[Row], day: date = date(2026, 6, 30)) -> None:
         """Imports deposits by branch, and over the bank their sums; what is unknown at one branch is unknown there."""

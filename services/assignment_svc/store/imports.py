@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.caller import Role
 from chassis.sql.bulk import BulkTable, RowError, unknown_references
 from chassis.sql.merged_rows import mapped
+from chassis.sql.removals import remaining
 from services.assignment_svc.domain.organisation import circles
 from services.assignment_svc.store import org
 from services.assignment_svc.store.merged_tables import FACTS_AS_TOLD
@@ -173,13 +174,19 @@ async def _broken(  # noqa: PLR0913, PLR0917 - a condition with all that its err
     return [RowError(row.row, field, reason, (row.value or "") if shows_value else "", problem) for row in rows]
 
 
+def _live(alias: str) -> str:
+    return f"({alias}.loan_live OR {alias}.card_live OR {alias}.deposit_live)"
+
+
 def bulk_tables() -> Sequence[BulkTable]:
     """Every table that ImportRows takes here."""
+    facts_key = ("customer_id", "branch_id")
+    left = remaining(BRANCH_FACTS, facts_key, _live("t"), _live("s"))
     return (
         BulkTable("branches", BRANCHES_SCHEMA, ("branch_id",), upsert_branches, _check_branches),
         BulkTable("staff", STAFF_SCHEMA, ("staff_id",), upsert_staff, _check_staff),
         mapped(
-            BulkTable(BRANCH_FACTS, FACTS_SCHEMA, ("customer_id", "branch_id"), upsert_facts, _check_facts),
+            BulkTable(BRANCH_FACTS, FACTS_SCHEMA, facts_key, upsert_facts, _check_facts, remaining=left),
             combine=FACTS_AS_TOLD,
         ),
     )

@@ -27,16 +27,18 @@ class FeedImport(BulkImport):
         self._facts = database
         self._wakeups = wakeups
 
-    async def run(self, header_table: str, business_date: date, chunks: AsyncIterator[bytes]) -> BulkCounts:
+    async def run(
+        self, header_table: str, business_date: date, chunks: AsyncIterator[bytes], *, allow_removals: bool = False
+    ) -> BulkCounts:
         """Stores the rows of one table. Refuses facts of a day before the last one allocated."""
         if header_table != BRANCH_FACTS:
-            counts = await super().run(header_table, business_date, chunks)
+            counts = await super().run(header_table, business_date, chunks, allow_removals=allow_removals)
             await self._wakeups.notify(org.FEED)
             return counts
         async with self._facts.read() as conn:
             so_far = await allocation.progress(conn)
         _check_date(business_date, so_far.decided_date)
-        return await super().run(header_table, business_date, chunks)
+        return await super().run(header_table, business_date, chunks, allow_removals=allow_removals)
 
 
 async def _withdraw_facts(tx: AsyncConnection, staging: str, business_date: date) -> None:

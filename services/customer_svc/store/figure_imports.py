@@ -4,12 +4,14 @@ Each table arrives whole: what it does not tell any more is not there any more.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 from sqlalchemy import BigInteger, Date, Integer, SmallInteger
 from sqlalchemy.types import TypeEngine
 
 from chassis.sql.bulk import BulkTable, Check
+from chassis.sql.removals import Remaining, remaining
 from chassis.sql.upsert import Upsert
 from services.customer_svc.store import tables
 from services.customer_svc.store.feed_columns import INTEGER_MAX, amount, day, ident, number, text
@@ -54,10 +56,9 @@ MONTHLY_BALANCES = pa.schema(
 def figure_tables(known_customers: Check) -> Sequence[BulkTable]:
     """The tables of figures, in the order of their import."""
     months = ("customer_id", "branch_id", "month_date")
-    branches = ("customer_id", "branch_id")
     return (
         _whole("monthly_balances", MONTHLY_BALANCES, months, known_customers),
-        _whole("customer_branch_figures", CUSTOMER_BRANCH_FIGURES, branches, known_customers),
+        _branch_figures_table(known_customers),
         _totals_table(known_customers),
     )
 
@@ -67,11 +68,24 @@ def _whole(name: str, schema: pa.Schema, key: tuple[str, ...], check: Check) -> 
     return BulkTable(name, schema, key, upsert, check, finish=whole_finish(upsert))
 
 
+def _branch_figures_table(check: Check) -> BulkTable:
+    name, key = "customer_branch_figures", ("customer_id", "branch_id")
+    return replace(_whole(name, CUSTOMER_BRANCH_FIGURES, key, check), remaining=remaining(name, key))
+
+
+def _known_totals() -> Remaining:
+    """Of customers of whom anything is told."""
+    known = ", ".join(f"t.total_{name}" for name in FIGURES)
+    return remaining("customers", ("customer_id",), f"NOT (({known}) IS NULL)")
+
+
 def _totals_table(check: Check) -> BulkTable:
     upsert = _totals_upsert()
     # Who owns whom comes by a feed of its own, and by now most of it: what is searched holds both.
     filled, finish = ("customers", "customer_search", "owners"), whole_finish(upsert)
-    return BulkTable("customer_figures", CUSTOMER_FIGURES, ("customer_id",), upsert, check, finish=finish, fills=filled)
+    name, key = "customer_figures", ("customer_id",)
+    table = BulkTable(name, CUSTOMER_FIGURES, key, upsert, check, finish=finish, fills=filled)
+    return replace(table, remaining=_known_totals())
 
 
 def _totals_upsert() -> Upsert:

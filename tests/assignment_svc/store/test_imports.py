@@ -98,6 +98,33 @@ async def test_a_second_import_of_the_same_rows_writes_nothing(importer: FeedImp
     assert await send(importer, "branch_facts", facts("c1")) == BulkCounts(1, 0, 0, 1)
 
 
+async def test_facts_that_would_end_more_than_half_are_refused_unless_that_is_meant(
+    importer: FeedImport, database: Database
+) -> None:
+    await send(importer, "branches", branch("b1"))
+    many = [facts(f"c{number}") for number in range(1_001)]
+    await send(importer, "branch_facts", *many)
+    ended = [{**row, "deposit_live": False} for row in many[:600]]
+    for rows, left in (([], 0), (many[:500], 500), ([*ended, *many[600:]], 401)):
+        refused = await refusal(importer, "branch_facts", *rows)
+        told = {"table": "branch_facts", "stored": "1001", "remaining": str(left)}
+        assert (refused.kind, refused.reason, refused.metadata) == (Kind.PRECONDITION, "MASS_REMOVAL", told)
+    async with database.read() as conn:
+        assert (await allocation.progress(conn)).facts_date == DAY, "what is there still counts"
+    await send(importer, "branch_facts", *many[:501])
+
+    async def nothing() -> AsyncIterator[bytes]:
+        yield arrow("branch_facts")
+
+    # What is left are fewer than a bank that has something to lose.
+    await importer.run("branch_facts", DAY, nothing())
+    await send(importer, "branch_facts", *many)
+    await importer.run("branch_facts", DAY, nothing(), allow_removals=True)
+    async with database.read() as conn:
+        live = await conn.execute(text("SELECT count(*) FROM branch_facts WHERE deposit_live"))
+        assert live.scalar_one() == 0
+
+
 async def test_a_live_branch_is_not_written_again_because_a_day_went_by(importer: FeedImport) -> None:
     await send(importer, "branches", branch("b1"))
     await send(importer, "branch_facts", facts("c1"))

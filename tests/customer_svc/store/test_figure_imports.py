@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from chassis.errors import Refused
 from chassis.sql import bulk
 from services.customer_svc.store.figure_columns import FIGURES
 
@@ -99,3 +100,24 @@ async def test_an_empty_import_empties_everything(filled):
     await filled.load_figures([], NEXT_DAY)
     assert await rows(filled, "SELECT count(*) FROM customer_branch_figures") == [(0,)]
     assert await rows(filled, "SELECT count(total_deposit_balance_minor) FROM customers") == [(0,)]
+
+
+@pytest.mark.parametrize("table", ["customer_branch_figures", "customer_figures"])
+async def test_figures_that_would_empty_more_than_half_are_refused_unless_that_is_meant(bank, table):
+    ids = [f"c{number}" for number in range(1_001)]
+    await bank.load("customers", [{"customer_id": customer_id} for customer_id in ids])
+    keys = {"branch_id": "b1"} if table == "customer_branch_figures" else {}
+    given = [{"customer_id": customer_id, "account_count": 1} | keys for customer_id in ids]
+    await bank.load(table, given)
+    for left in ([], given[:500]):
+        with pytest.raises(Refused) as refused:
+            await bank.load(table, left)
+        told = {"table": table, "stored": "1001", "remaining": str(len(left))}
+        assert (refused.value.reason, refused.value.metadata) == ("MASS_REMOVAL", told)
+    counted = "total_account_count" if table == "customer_figures" else "account_count"
+    known = f"SELECT count(*) FROM {'customers' if table == 'customer_figures' else table} WHERE {counted} = 1"
+    assert await rows(bank, known) == [(1_001,)]
+    await bank.load(table, given[:501])
+    await bank.load(table, given)
+    await bank.load(table, [], allow_removals=True)
+    assert await rows(bank, known) == [(0,)]
