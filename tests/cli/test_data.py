@@ -15,6 +15,7 @@ class Services:
 
     def __init__(self):
         self.asked = []
+        self.allow_removals = None
 
     async def __aenter__(self):
         return self
