@@ -57,6 +57,16 @@ class Viewer:
 
 
 @dataclass(frozen=True)
+class Covered:
+    """A colleague's role that the viewer covers today: the role, the colleague, his branch and those below it."""
+
+    staff_id: str
+    role: str
+    branch_id: str
+    subtree: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class OwnerRow:
     """One branch's ownership of a customer; no manager means the branch's virtual one.
 
@@ -132,10 +142,23 @@ class Scope:
         return max((grant.level(row) for grant in self.grants), default=Level.NONE)
 
 
-def scope_of(viewer: Viewer, subtree: frozenset[str]) -> Scope:
-    """Whom a viewer may see by name. `subtree` is his branch with all branches below it."""
+def scope_of(viewer: Viewer, subtree: frozenset[str], covered: Iterable[Covered] = ()) -> Scope:
+    """Whom a viewer may see by name. `subtree` is his branch with all branches below it.
+
+    Of `covered` he sees what his colleagues see by these roles; a service covers nobody.
+    """
     if "SERVICE" in viewer.roles:
         return Scope(viewer.branch_id, everyone=True)
+    grants = _grants(viewer, subtree)
+    if viewer.roles & _OTHER_STAFF:
+        grants.append(Grant(frozenset({viewer.branch_id}), existence_only=True))
+    for each in covered:
+        grants += _grants(Viewer(each.staff_id, each.branch_id, frozenset({each.role})), each.subtree)
+    return Scope(viewer.branch_id, tuple(dict.fromkeys(grants)))
+
+
+def _grants(viewer: Viewer, subtree: frozenset[str]) -> list[Grant]:
+    """What the roles of heads and managers open."""
     own = frozenset({viewer.branch_id})
     grants: list[Grant] = []
     if "BRANCH_HEAD" in viewer.roles:
@@ -144,9 +167,7 @@ def scope_of(viewer: Viewer, subtree: frozenset[str]) -> Scope:
         grants.append(Grant(own, manager_id=viewer.staff_id))
     if "PRIVATE_MANAGER" in viewer.roles:
         grants.append(Grant(None, private_manager_id=viewer.staff_id))
-    if viewer.roles & _OTHER_STAFF:
-        grants.append(Grant(own, existence_only=True))
-    return Scope(viewer.branch_id, tuple(grants))
+    return grants
 
 
 def level(viewer: Viewer, rows: Iterable[OwnerRow], subtree: frozenset[str]) -> Level:
@@ -164,12 +185,12 @@ class CountScope:
     small_counts_hidden: bool
 
 
-def count_scope_of(viewer: Viewer, subtree: frozenset[str]) -> CountScope:
+def count_scope_of(viewer: Viewer, subtree: frozenset[str], covered: Iterable[Covered] = ()) -> CountScope:
     """Whom a viewer may count: whom he sees; a marketer his branch and those below; an analyst the whole bank.
 
     Somebody who sees customers by name counts exactly those, whatever other roles he has.
     """
-    named = scope_of(viewer, subtree)
+    named = scope_of(viewer, subtree, covered)
     if named.best > Level.EXISTENCE:
         return CountScope(named, names_nobody=False, small_counts_hidden=False)
     if "MARKETER" in viewer.roles:

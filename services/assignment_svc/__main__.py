@@ -1,11 +1,12 @@
 """Builds assignment_svc by hand and serves it; `migrate` brings its database to its schema instead."""
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 from banyan.assignment.v1 import (
+    acting_manager_service_pb2_grpc,
     audit_service_pb2,
     audit_service_pb2_grpc,
     import_service_pb2,
@@ -14,10 +15,14 @@ from banyan.assignment.v1 import (
     operation_service_pb2,
     operation_service_pb2_grpc,
     org_service_pb2_grpc,
+    ownership_change_service_pb2_grpc,
+    ownership_policy_service_pb2_grpc,
     ownership_service_pb2_grpc,
     personal_data_service_pb2,
     personal_data_service_pb2_grpc,
     session_service_pb2_grpc,
+    visit_duty_service_pb2_grpc,
+    visit_service_pb2_grpc,
 )
 
 from chassis import paging
@@ -36,24 +41,40 @@ from chassis.sql.migrations import migrate
 from chassis.tokens import KeyRing, Revocations, Signer, Verifier
 from services.assignment_svc.jobs.housekeeping import keep_house
 from services.assignment_svc.jobs.sessions import watch_revocations
+from services.assignment_svc.jobs.visits import keep_visits
 from services.assignment_svc.peers.key_marks import KEY_MARK_SERVICE, IsKeyCustomer, key_customer_asked
+from services.assignment_svc.peers.potential_tags import TAG_SERVICE, potential_tags_asked
+from services.assignment_svc.rpc.acting_managers import ActingManagerServicer
 from services.assignment_svc.rpc.merge_service import MergeServicer
 from services.assignment_svc.rpc.org_service import OrgServicer
+from services.assignment_svc.rpc.ownership_change_service import OwnershipChangeServicer
+from services.assignment_svc.rpc.ownership_policies import TRY, OwnershipPolicyServicer, Trying
 from services.assignment_svc.rpc.ownership_service import ALLOCATE, Allocating, OwnershipServicer
 from services.assignment_svc.rpc.permissions import ALLOWED
 from services.assignment_svc.rpc.private_managers import PrivateManagers
 from services.assignment_svc.rpc.session_service import SessionServicer
+from services.assignment_svc.rpc.visit_duties import VisitDutyServicer
+from services.assignment_svc.rpc.visits import VisitServicer
 from services.assignment_svc.settings import Settings
 from services.assignment_svc.store import MIGRATIONS, org, ownerships
 from services.assignment_svc.store.personal_data import TABLES, end_ownership
 from services.assignment_svc.store.throttle import Throttle
+from services.assignment_svc.usecases.claims import TagsOf
 from services.assignment_svc.usecases.import_rows import FeedImport
 from services.assignment_svc.usecases.sessions import Sessions
 
 APPLICATION = "assignment_svc"
-NEEDS = (KEY_MARK_SERVICE,)
+NEEDS = (KEY_MARK_SERVICE, TAG_SERVICE)
 # Its generated servicer uses only foreign messages and does not import it: the descriptor must be known all the same.
 OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
+
+
+@dataclass(frozen=True)
+class Peers:
+    """What other services are asked."""
+
+    is_key_customer: IsKeyCustomer
+    potential_tags: TagsOf
 
 
 class Parts:
@@ -67,26 +88,31 @@ class Parts:
         self.wakeups = Wakeups(settings.valkey_url or None)
         long_work = {
             ALLOCATE: Allocating(self.database, self.wakeups),
+            TRY: Trying(self.database),
             VERIFY: Verifying(self.database, audit_service_pb2),
         }
         self.operations = Operations(self.database, "assignment", long_work)
         self.paging_secret = paging.secret(settings.keys)
         self.cache = Cache(settings.valkey_url or None)
+        self.currency = settings.currency
 
     async def revoke(self, session_id: str, expire_time: datetime) -> None:
         """Refuses an ended session's tokens: here at once, elsewhere as soon as the org feed tells it."""
         self.revocations.add(session_id, expire_time)
         await self.wakeups.notify(org.FEED)
 
-    def served(self, is_key_customer: IsKeyCustomer) -> list[Served]:
+    def served(self, peers: Peers) -> list[Served]:
         """The services, each with its servicer."""
         org_changes = Publisher(self.database, org.FEED, org.read_page, self.wakeups)
         changes = Publisher(self.database, ownerships.FEED, ownerships.read_page, self.wakeups)
         sessions = Sessions(self.database, Throttle(self.cache), self.revoke)
         bulk = FeedImport(self.database, self.wakeups)
         told = partial(self.wakeups.notify, ownerships.FEED)
-        private_managers = PrivateManagers(self.database, self.wakeups, is_key_customer)
+        private_managers = PrivateManagers(self.database, self.wakeups, peers.is_key_customer)
         return [
+            *self.visits_served(),
+            self.policies_served(),
+            self.changes_served(peers),
             Served(
                 "banyan.assignment.v1.SessionService",
                 session_service_pb2_grpc.add_SessionServiceServicer_to_server,
@@ -101,6 +127,11 @@ class Parts:
                 "banyan.assignment.v1.OwnershipService",
                 ownership_service_pb2_grpc.add_OwnershipServiceServicer_to_server,
                 OwnershipServicer(self.database, changes, self.operations, private_managers, self.paging_secret),
+            ),
+            Served(
+                "banyan.assignment.v1.ActingManagerService",
+                acting_manager_service_pb2_grpc.add_ActingManagerServiceServicer_to_server,
+                ActingManagerServicer(self.database, self.wakeups, self.paging_secret),
             ),
             Served(
                 "banyan.assignment.v1.MergeService",
@@ -129,11 +160,43 @@ class Parts:
             ),
         ]
 
+    def changes_served(self, peers: Peers) -> Served:
+        """The service of changes by hand."""
+        return Served(
+            "banyan.assignment.v1.OwnershipChangeService",
+            ownership_change_service_pb2_grpc.add_OwnershipChangeServiceServicer_to_server,
+            OwnershipChangeServicer(self.database, self.wakeups, peers.potential_tags, self.paging_secret),
+        )
+
+    def policies_served(self) -> Served:
+        """The service of the rules of allocation."""
+        return Served(
+            "banyan.assignment.v1.OwnershipPolicyService",
+            ownership_policy_service_pb2_grpc.add_OwnershipPolicyServiceServicer_to_server,
+            OwnershipPolicyServicer(self.database, self.operations, self.paging_secret, self.currency),
+        )
+
+    def visits_served(self) -> list[Served]:
+        """The services of visits and of what is due of them."""
+        return [
+            Served(
+                "banyan.assignment.v1.VisitService",
+                visit_service_pb2_grpc.add_VisitServiceServicer_to_server,
+                VisitServicer(self.database, self.paging_secret),
+            ),
+            Served(
+                "banyan.assignment.v1.VisitDutyService",
+                visit_duty_service_pb2_grpc.add_VisitDutyServiceServicer_to_server,
+                VisitDutyServicer(self.database, self.paging_secret),
+            ),
+        ]
+
     def jobs(self) -> list[Job]:
         """What runs as long as the process."""
         return [
             partial(watch_revocations, self.database, self.revocations, self.wakeups),
             partial(keep_house, self.database),
+            partial(keep_visits, self.database),
             partial(seal_minutes, self.database),
             self.operations.work,
         ]
@@ -144,12 +207,12 @@ class Parts:
         await self.database.close()
 
 
-def app_of(parts: Parts, is_key_customer: IsKeyCustomer) -> App:
+def app_of(parts: Parts, peers: Peers) -> App:
     """The application that the parts make."""
     return App(
         application=APPLICATION,
         error_domain="assignment.banyan",
-        services=parts.served(is_key_customer),
+        services=parts.served(peers),
         allowed=ALLOWED,
         verifier=Verifier(parts.keys, parts.revocations.is_revoked),
         jobs=parts.jobs(),
@@ -161,7 +224,8 @@ async def main(settings: Settings) -> None:
     """Serves until the process is told to stop."""
     parts = Parts(settings)
     net = await mesh(settings, APPLICATION, NEEDS, parts.signer)
-    app = app_of(parts, key_customer_asked(net.channel(KEY_MARK_SERVICE)))
+    peers = Peers(key_customer_asked(net.channel(KEY_MARK_SERVICE)), potential_tags_asked(net.channel(TAG_SERVICE)))
+    app = app_of(parts, peers)
     await serve(settings, replace(app, close=[net.close, *app.close]), net.registry)
 
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from policy.visibility import (
     CLEAR_FROM,
     CONTACT_FIELDS,
+    Covered,
     Level,
     OwnerRow,
     Sight,
@@ -62,6 +63,27 @@ def viewer(role: str, branch: str, staff: str = "somebody") -> Viewer:
 )
 def test_the_matrix_row_by_row(role: str, staff: str, branch: str, expected: Level) -> None:
     assert level(viewer(role, branch, staff), ROWS, frozenset(BELOW.get(branch, ()))) == expected
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    "covered",
+    [
+        Covered("anna", "MANAGER", "1"),
+        Covered("ben", "MANAGER", "2"),
+        Covered("x", "BRANCH_HEAD", "2", frozenset({"2"})),
+        Covered("x", "BRANCH_HEAD", "6", frozenset(BELOW["6"])),
+        Covered("x", "PRIVATE_MANAGER", "5"),
+    ],
+    ids=lambda covered: f"{covered.role} at {covered.branch_id}",
+)
+def test_who_covers_a_role_sees_what_it_sees_and_what_he_saw_before(role: str, covered: Covered) -> None:
+    himself, colleague = viewer(role, "4"), Viewer(covered.staff_id, covered.branch_id, frozenset({covered.role}))
+    seen = scope_of(himself, frozenset(BELOW["4"]), [covered]).level(ROWS)
+    before = level(himself, ROWS, frozenset(BELOW["4"]))
+    # That a customer exists, which all staff of a branch know, is nothing of a role.
+    by_role = level(colleague, ROWS, covered.subtree)
+    assert seen == max(before, by_role if by_role > Level.EXISTENCE else Level.NONE)
 
 
 @pytest.mark.parametrize("role", ROLES)

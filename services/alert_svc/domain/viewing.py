@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from policy.visibility import Grant, OwnerRow, Scope, Viewer, scope_of
+from policy.visibility import Covered, Grant, OwnerRow, Scope, Viewer, scope_of
 
-__all__ = ["Grant", "OwnerRow", "Reading", "Scope", "Viewer", "scope_of"]
+__all__ = ["Covered", "Grant", "OwnerRow", "Reading", "Scope", "Viewer", "scope_of"]
 
 
 @dataclass(frozen=True)

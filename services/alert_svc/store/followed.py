@@ -6,11 +6,13 @@ from datetime import datetime
 from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.acting import Acting
+from chassis.sql.acting_managers import covered_today, drop_acting, put_acting
 from chassis.sql.rows import put_rows
 from services.alert_svc.domain.followed import CustomerFact, OrgFact, OwnershipFact
-from services.alert_svc.domain.viewing import OwnerRow
+from services.alert_svc.domain.viewing import Covered, OwnerRow
 from services.alert_svc.store import merges
-from services.alert_svc.store.tables import accounts, branches, customers, owners, revoked_sessions
+from services.alert_svc.store.tables import accounts, acting_managers, branches, customers, owners, revoked_sessions
 
 
 async def store_customers(tx: AsyncConnection, facts: Sequence[CustomerFact], generation: int) -> None:
@@ -55,8 +57,11 @@ async def store_ownerships(tx: AsyncConnection, facts: Sequence[OwnershipFact], 
     )
 
 
-async def store_org(tx: AsyncConnection, facts: Sequence[OrgFact], generation: int) -> None:
-    """Stores branches and revoked sessions; of staff nothing is needed here."""
+async def store_org(tx: AsyncConnection, changes: Sequence[OrgFact | Acting], generation: int) -> None:
+    """Stores branches, revoked sessions and who covers whom; of staff nothing is needed here."""
+    acting = [change for change in changes if isinstance(change, Acting)]
+    await put_acting(tx, acting_managers, acting, generation)
+    facts = [change for change in changes if isinstance(change, OrgFact)]
     gone = [fact.branch_id for fact in facts if fact.branch_id and fact.gone]
     if gone:
         await tx.execute(delete(branches).where(branches.c.branch_id.in_(gone)))
@@ -91,14 +96,24 @@ async def drop_ownerships(tx: AsyncConnection, generation: int) -> None:
 
 
 async def drop_org(tx: AsyncConnection, generation: int) -> None:
-    """Forgets branches that the source no longer has. Revoked sessions stay until they expire by themselves."""
+    """Forgets branches and who covers whom, if the source has them no more. Revoked sessions expire by themselves."""
     await tx.execute(delete(branches).where(branches.c.generation < generation))
+    await drop_acting(tx, generation)
 
 
 async def subtree(tx: AsyncConnection, branch_id: str) -> frozenset[str]:
     """The branch with all branches below it."""
     rows = await tx.execute(_SUBTREE, {"top": branch_id})
     return frozenset(rows.scalars()) | {branch_id}
+
+
+async def covered(tx: AsyncConnection, staff_id: str) -> list[Covered]:
+    """The colleagues' roles that a staff member covers today."""
+    found: list[Covered] = []
+    for each in await covered_today(tx, staff_id):
+        below = await subtree(tx, each.branch_id) if each.role == "BRANCH_HEAD" else frozenset[str]()
+        found.append(Covered(each.staff_id, each.role, each.branch_id, below))
+    return found
 
 
 async def owner_rows(tx: AsyncConnection, customer_id: str) -> list[OwnerRow]:

@@ -2,6 +2,7 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Integer, MetaData, Table, Text
 
+from chassis.sql.acting_managers import acting_managers_table
 from chassis.sql.tables import Xid8, chassis_tables
 
 metadata = MetaData()
@@ -104,6 +105,7 @@ branches = Table(
     Column("parent_id", Text),
     Column("generation", Integer, nullable=False),
 )
+acting_managers = acting_managers_table(metadata)
 revoked_sessions = Table(
     "revoked_sessions",
     metadata,

@@ -18,8 +18,8 @@ SCOPE_SECONDS = 5.0
 
 
 async def scope(tx: AsyncConnection, viewer: Viewer) -> Scope:
-    """Whom the viewer may be told about, by the branches that are below his now."""
-    return scope_of(viewer, await followed.subtree(tx, viewer.branch_id))
+    """Whom the viewer may be told about, by the branches that are below his now, and whom he covers today."""
+    return scope_of(viewer, await followed.subtree(tx, viewer.branch_id), await followed.covered(tx, viewer.staff_id))
 
 
 async def get_alert(tx: AsyncConnection, reading: Reading, alert_id: str) -> Alert:

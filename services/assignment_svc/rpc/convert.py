@@ -1,6 +1,7 @@
 """Organisation, sessions and ownership between the wire and the values of assignment_svc."""
 
 from banyan.assignment.v1 import (
+    acting_manager_pb2,
     branch_pb2,
     org_service_pb2,
     ownership_pb2,
@@ -10,7 +11,9 @@ from banyan.assignment.v1 import (
 )
 
 from chassis import names, wire
-from services.assignment_svc.domain.organisation import Branch, OrgItem, RevokedSession, Staff
+from services.assignment_svc.domain.acting import ActingManager, OrgThing
+from services.assignment_svc.domain.changes import row_etag
+from services.assignment_svc.domain.organisation import Branch, RevokedSession, Staff
 from services.assignment_svc.domain.ownership import Evidence, Owner, Side
 from services.assignment_svc.domain.sessions import Session
 from services.assignment_svc.store.ownerships import Ownership, Period
@@ -29,6 +32,7 @@ def branch_to_wire(branch: Branch) -> branch_pb2.Branch:
         close_date=wire.date_to_wire(branch.close_date),
         head=names.make("staff", branch.head_id),
         update_time=wire.time_to_wire(branch.update_time),
+        etag=branch.etag,
     )
 
 
@@ -43,10 +47,11 @@ def staff_to_wire(staff: Staff) -> staff_pb2.Staff:
         active_until_date=wire.date_to_wire(staff.active_until_date),
         successor=names.make("staff", staff.successor_id),
         update_time=wire.time_to_wire(staff.update_time),
+        etag=staff.etag,
     )
 
 
-def org_item_to_wire(item: OrgItem) -> org_service_pb2.OrgChange:
+def org_item_to_wire(item: OrgThing) -> org_service_pb2.OrgChange:
     match item:
         case Branch(gone=True):
             return org_service_pb2.OrgChange(
@@ -63,6 +68,26 @@ def org_item_to_wire(item: OrgItem) -> org_service_pb2.OrgChange:
                 session=names.make("sessions", item.session_id), expire_time=wire.time_to_wire(item.expire_time)
             )
             return org_service_pb2.OrgChange(revoked_session=session)
+        case ActingManager():
+            return org_service_pb2.OrgChange(acting_manager=acting_manager_to_wire(item), gone=item.over)
+
+
+def acting_manager_to_wire(acting: ActingManager) -> acting_manager_pb2.ActingManager:
+    arranged = acting.arranged
+    return acting_manager_pb2.ActingManager(
+        name=f"branches/{arranged.branch_id}/actingManagers/{acting.acting_manager_id}",
+        acting=names.make("staff", arranged.acting_id),
+        covered=names.make("staff", arranged.covered_id),
+        role=f"ROLE_{arranged.role}",
+        from_date=wire.date_to_wire(arranged.from_date),
+        until_date=wire.date_to_wire(arranged.until_date),
+        reason=arranged.reason,
+        creator=names.make("staff", acting.creator),
+        create_time=wire.time_to_wire(acting.create_time),
+        end_time=wire.time_to_wire(acting.end_time),
+        end_actor=acting.end_actor,
+        end_reason=acting.end_reason,
+    )
 
 
 def session_to_wire(session: Session, staff: Staff) -> session_pb2.Session:
@@ -85,7 +110,7 @@ def sign_in_to_wire(signed_in: SignIn, access_token: str) -> session_pb2.Session
 
 
 def view_to_wire(view: View) -> ownership_pb2.Ownership:
-    owners = [owner_to_wire(owner) for owner in view.owners]
+    owners = [_owner_with_etag(owner) for owner in view.owners]
     if view.primary_branch_id and all(owner.branch_id != view.primary_branch_id for owner in view.owners):
         primary = ownership_pb2.Owner(
             branch=names.make("branches", view.primary_branch_id), side=ownership_pb2.SIDE_PRIMARY
@@ -129,6 +154,12 @@ def owner_to_wire(owner: Owner) -> ownership_pb2.Owner:
         since_date=wire.date_to_wire(owner.since_date),
         due_date=wire.date_to_wire(owner.due_date),
     )
+
+
+def _owner_with_etag(owner: Owner) -> ownership_pb2.Owner:
+    told = owner_to_wire(owner)
+    told.etag = row_etag(owner)
+    return told
 
 
 def period_to_wire(period: Period) -> ownership_pb2.OwnershipPeriod:

@@ -10,13 +10,13 @@ from chassis.errors import not_found
 from chassis.feed import Publisher
 from chassis.sql.engine import Database
 from chassis.streams import Context
-from services.assignment_svc.domain.organisation import OrgItem
+from services.assignment_svc.domain.acting import OrgThing
 from services.assignment_svc.rpc import convert
 from services.assignment_svc.store import org
 
 
 class OrgServicer(org_service_pb2_grpc.OrgServiceServicer):
-    def __init__(self, database: Database, changes: Publisher[OrgItem], paging_secret: bytes) -> None:
+    def __init__(self, database: Database, changes: Publisher[OrgThing], paging_secret: bytes) -> None:
         self._database = database
         self._changes = changes
         self._paging_secret = paging_secret

@@ -8,6 +8,8 @@ from chassis.caller import ANY_ROLE, ANY_STAFF, PUBLIC, Role
 _SERVICES = frozenset({Role.SERVICE})
 # Start long work on everybody's behalf.
 _OPERATORS = frozenset({Role.SERVICE, Role.ADMIN})
+# Propose, approve and try policies of allocation.
+_POLICY_MAKERS = frozenset({Role.ADMIN, Role.APPROVER})
 # Everybody to whom some customer could exist.
 _BY_NAME = frozenset(
     {
@@ -20,6 +22,10 @@ _BY_NAME = frozenset(
         Role.SERVICE,
     }
 )
+# Whoever may manage customers.
+_MANAGERS = frozenset({Role.BRANCH_HEAD, Role.MANAGER, Role.PRIVATE_MANAGER})
+# Who look after customers of their own.
+_CARERS = frozenset({Role.BRANCH_HEAD, Role.MANAGER, Role.PRIVATE_MANAGER})
 
 ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
     {
@@ -41,6 +47,38 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.assignment.v1.OwnershipService/RemovePrivateManager": frozenset({Role.BRANCH_HEAD, Role.SERVICE}),
         "/banyan.assignment.v1.OwnershipService/ListPrivateManagerPeriods": _BY_NAME,
         "/banyan.assignment.v1.OwnershipService/WatchOwnershipChanges": _SERVICES,
+        "/banyan.assignment.v1.ActingManagerService/CreateActingManager": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.assignment.v1.ActingManagerService/ListActingManagers": ANY_ROLE,
+        "/banyan.assignment.v1.ActingManagerService/EndActingManager": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.assignment.v1.OwnershipPolicyService/CreateOwnershipPolicy": _POLICY_MAKERS,
+        "/banyan.assignment.v1.OwnershipPolicyService/ApproveOwnershipPolicy": _POLICY_MAKERS,
+        "/banyan.assignment.v1.OwnershipPolicyService/WithdrawOwnershipPolicy": _POLICY_MAKERS,
+        "/banyan.assignment.v1.OwnershipPolicyService/GetOwnershipPolicy": ANY_ROLE,
+        "/banyan.assignment.v1.OwnershipPolicyService/ListOwnershipPolicies": ANY_ROLE,
+        "/banyan.assignment.v1.OwnershipPolicyService/TryOwnershipPolicy": _POLICY_MAKERS,
+        "/banyan.assignment.v1.OwnershipPolicyService/GetPolicyTrial": _POLICY_MAKERS | {Role.BRANCH_HEAD},
+        "/banyan.assignment.v1.OwnershipPolicyService/ListPolicyTrials": _POLICY_MAKERS | {Role.BRANCH_HEAD},
+        "/banyan.assignment.v1.OwnershipPolicyService/ListPolicyTrialChanges": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.assignment.v1.OwnershipPolicyService/ExplainOwnership": _BY_NAME,
+        "/banyan.assignment.v1.OwnershipChangeService/AssignManager": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.assignment.v1.OwnershipChangeService/ClaimCustomer": _MANAGERS,
+        "/banyan.assignment.v1.OwnershipChangeService/ReleaseCustomer": _MANAGERS,
+        "/banyan.assignment.v1.OwnershipChangeService/ListClaimableCustomers": _MANAGERS,
+        "/banyan.assignment.v1.OwnershipChangeService/GetManualChange": _BY_NAME,
+        "/banyan.assignment.v1.OwnershipChangeService/ListManualChanges": _BY_NAME,
+        "/banyan.assignment.v1.OwnershipChangeService/UndoManualChange": _MANAGERS,
+        "/banyan.assignment.v1.OwnershipChangeService/ListManagerLoads": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.assignment.v1.VisitService/CreateVisit": _CARERS,
+        "/banyan.assignment.v1.VisitService/GetVisit": _BY_NAME,
+        "/banyan.assignment.v1.VisitService/ListVisits": _BY_NAME,
+        "/banyan.assignment.v1.VisitService/ListVisitVersions": _CARERS,
+        "/banyan.assignment.v1.VisitService/CorrectVisit": _CARERS,
+        "/banyan.assignment.v1.VisitService/WithdrawVisit": _CARERS,
+        "/banyan.assignment.v1.VisitDutyService/ListDueVisits": _CARERS,
+        "/banyan.assignment.v1.VisitDutyService/ListVisitSummaries": _CARERS,
+        "/banyan.assignment.v1.VisitDutyService/CreateVisitPolicy": frozenset({Role.ADMIN, Role.APPROVER}),
+        "/banyan.assignment.v1.VisitDutyService/GetVisitPolicy": ANY_ROLE,
+        "/banyan.assignment.v1.VisitDutyService/ListVisitPolicies": ANY_ROLE,
         "/banyan.assignment.v1.MergeService/MergeOwnership": _SERVICES,
         "/banyan.assignment.v1.MergeService/UndoMergeOwnership": _SERVICES,
         "/banyan.assignment.v1.PersonalDataService/ReadPersonalData": _SERVICES,

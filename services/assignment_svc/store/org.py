@@ -8,7 +8,9 @@ from sqlalchemy import Integer, Text, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sql.tables import Xid8
-from services.assignment_svc.domain.organisation import Branch, OrgItem, RevokedSession, Staff
+from services.assignment_svc.domain.acting import OrgThing
+from services.assignment_svc.domain.organisation import Branch, RevokedSession, Staff
+from services.assignment_svc.store.acting_managers import acting_manager
 
 FEED = "org"
 
@@ -33,11 +35,13 @@ SELECT s.staff_id, s.display_name, s.branch_id, s.roles, s.login, s.active_from_
 FROM staff s"""
 
 _GET_BRANCH = text(f"{_BRANCH} WHERE b.branch_id = :branch_id AND NOT b.gone")
+_BRANCHES_BY_ID = text(f"{_BRANCH} WHERE b.branch_id = ANY (CAST(:ids AS text[])) AND NOT b.gone")
 _LIST_BRANCHES = text(
     f"{_BRANCH} WHERE b.branch_id > :after AND NOT b.gone AND (:parent_id = '' OR b.parent_id = :parent_id)"
     " ORDER BY b.branch_id LIMIT :limit"
 ).bindparams(bindparam("parent_id", type_=Text))
 _GET_STAFF = text(f"{_STAFF} WHERE s.staff_id = :staff_id AND NOT s.gone")
+_STAFF_BY_ID = text(f"{_STAFF} WHERE s.staff_id = ANY (CAST(:ids AS text[])) AND NOT s.gone")
 _LIST_STAFF = text(
     f"{_STAFF} WHERE s.staff_id > :after AND NOT s.gone AND (:branch_id = '' OR s.branch_id = :branch_id)"
     " ORDER BY s.staff_id LIMIT :limit"
@@ -51,7 +55,7 @@ WITH RECURSIVE below AS (
 SELECT branch_id FROM below
 """
 )
-# Three kinds of things in one order, (rev, key): each is cut by its own index before they are merged.
+# Four kinds of things in one order, (rev, key): each is cut by its own index before they are merged.
 _PART = """
 (SELECT rev, '{kind}/' || {id} COLLATE "C" AS key, {thing} AS thing FROM ({source}) t
   WHERE rev >= :rev AND (rev > :rev OR '{kind}/' || {id} COLLATE "C" > :key)
@@ -60,7 +64,12 @@ _PART = """
 _ENDED = "SELECT session_id, access_expire_time AS expire_time, rev FROM session WHERE ended"
 _PARTS = " UNION ALL ".join(
     _PART.format(kind=kind, id=f"{kind}_id", thing="to_jsonb(t)", source=source)
-    for kind, source in (("branch", _BRANCH), ("session", _ENDED), ("staff", _STAFF))
+    for kind, source in (
+        ("acting_manager", "SELECT * FROM acting_manager"),
+        ("branch", _BRANCH),
+        ("session", _ENDED),
+        ("staff", _STAFF),
+    )
 )
 _PAGE = text(
     f"SELECT * FROM ({_PARTS}) things ORDER BY rev, key LIMIT :limit"  # noqa: S608 - our own words
@@ -79,10 +88,22 @@ async def list_branches(conn: AsyncConnection, parent_id: str | None, after: str
     return [_branch(row) for row in rows.mappings()]
 
 
+async def branches_by_id(conn: AsyncConnection, branch_ids: Sequence[str]) -> dict[str, Branch]:
+    """Branches by their ids; one that does not exist is left out."""
+    rows = await conn.execute(_BRANCHES_BY_ID, {"ids": list(branch_ids)})
+    return {row["branch_id"]: _branch(row) for row in rows.mappings()}
+
+
 async def get_staff(conn: AsyncConnection, staff_id: str) -> Staff | None:
     """One staff member."""
     row = (await conn.execute(_GET_STAFF, {"staff_id": staff_id})).mappings().one_or_none()
     return _staff(row) if row else None
+
+
+async def staff_by_id(conn: AsyncConnection, staff_ids: Sequence[str]) -> dict[str, Staff]:
+    """Staff members by their ids; who does not exist is left out."""
+    rows = await conn.execute(_STAFF_BY_ID, {"ids": list(staff_ids)})
+    return {row["staff_id"]: _staff(row) for row in rows.mappings()}
 
 
 async def list_staff(conn: AsyncConnection, branch_id: str | None, after: str, limit: int) -> list[Staff]:
@@ -103,18 +124,20 @@ async def parents(conn: AsyncConnection) -> dict[str, str | None]:
     return {row.branch_id: row.parent_id for row in rows}
 
 
-async def read_page(conn: AsyncConnection, rev: int, key: str, limit: int) -> Sequence[tuple[int, str, OrgItem]]:
+async def read_page(conn: AsyncConnection, rev: int, key: str, limit: int) -> Sequence[tuple[int, str, OrgThing]]:
     """What changed after a place in the feed; one statement, since two would see two states."""
     rows = await conn.execute(_PAGE, {"rev": rev, "key": key, "limit": limit})
     return [(row.rev, row.key, _thing(row.key, row.thing)) for row in rows]
 
 
-def _thing(key: str, thing: dict[str, Any]) -> OrgItem:
+def _thing(key: str, thing: dict[str, Any]) -> OrgThing:
     for name, value in thing.items():
         if value is not None and name.endswith("_date"):
             thing[name] = date.fromisoformat(value)
         if value is not None and name.endswith("_time"):
             thing[name] = datetime.fromisoformat(value)
+    if key.startswith("acting_manager/"):
+        return acting_manager(thing)
     if key.startswith("branch/"):
         return _branch(thing)
     if key.startswith("staff/"):
@@ -133,6 +156,7 @@ def _branch(row: Mapping[Any, Any]) -> Branch:
         head_id=row["head_id"],
         update_time=row["update_time"],
         gone=row["gone"],
+        rev=int(row["rev"]),
     )
 
 
@@ -148,4 +172,5 @@ def _staff(row: Mapping[Any, Any]) -> Staff:
         successor_id=row["successor_id"],
         update_time=row["update_time"],
         gone=row["gone"],
+        rev=int(row["rev"]),
     )

@@ -17,7 +17,7 @@ from chassis.errors import not_found
 from chassis.sql.audit import AuditEntry, audit_reads
 from policy.visibility import Grant, Level, OwnerRow, Scope, Viewer, scope_of
 from services.assignment_svc.domain.ownership import Evidence, Owner, Side, State
-from services.assignment_svc.store import org, ownerships
+from services.assignment_svc.store import acting_managers, org, ownerships
 from services.assignment_svc.store.ownerships import Listed, Opened, Ownership, Period, Place
 
 
@@ -51,7 +51,8 @@ class View:
 async def scope_of_caller(conn: AsyncConnection, caller: Caller) -> Scope:
     """Whom the caller sees by name."""
     viewer = Viewer(caller.staff_id, caller.branch_id, frozenset(role.value for role in caller.roles))
-    return scope_of(viewer, await org.subtree(conn, viewer.branch_id))
+    covered = await acting_managers.covered(conn, viewer.staff_id)
+    return scope_of(viewer, await org.subtree(conn, viewer.branch_id), covered)
 
 
 async def get_ownership(conn: AsyncConnection, customer_id: str, reader: Reader) -> View:
@@ -110,6 +111,12 @@ def level_of(ownership: Ownership, scope: Scope) -> Level:
     return scope.level(_policy_rows(ownership))
 
 
+def own_branch_ids(ownership: Ownership, scope: Scope) -> list[str]:
+    """The branches whose row alone opens the customer to a viewer by more than his existence."""
+    rows = _policy_rows(ownership)
+    return [row.branch_id for row in rows if scope.level([row]) >= Level.SECONDARY]
+
+
 def view_of(ownership: Ownership, scope: Scope) -> View | None:
     """What a scope shows of a customer; None if he does not exist for it."""
     rows = _policy_rows(ownership)
@@ -132,6 +139,16 @@ def view_of(ownership: Ownership, scope: Scope) -> View | None:
         rev=ownership.rev if whole else None,
         private_manager_id=ownership.private_manager_id if whole else None,
     )
+
+
+def shown_row(owner: Owner, ownership: Ownership, scope: Scope) -> Owner | None:
+    """A row of the customer, as it is or would be, with what the scope shows of it; None if it shows nothing."""
+    rows = _policy_rows(ownership)
+    level = scope.level(rows)
+    own = [row.branch_id for row in rows if scope.level([row]) >= Level.SECONDARY]
+    if level < Level.SECONDARY or (level is Level.SECONDARY and owner.branch_id not in own):
+        return None
+    return _shown(owner, level, own)
 
 
 def _policy_rows(ownership: Ownership) -> list[OwnerRow]:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from policy.visibility import Level, OwnerRow, Scope, Viewer, scope_of
+from policy.visibility import Covered, Level, OwnerRow, Scope, Viewer, scope_of
 
-__all__ = ["Level", "OwnerRow", "Reading", "Scope", "Viewer", "scope_of"]
+__all__ = ["Covered", "Level", "OwnerRow", "Reading", "Scope", "Viewer", "scope_of"]
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,17 @@ from collections.abc import AsyncIterator
 
 import grpc
 from banyan.assignment.v1 import (
+    acting_manager_pb2,
     org_service_pb2,
     org_service_pb2_grpc,
     ownership_pb2,
     ownership_service_pb2,
     ownership_service_pb2_grpc,
+    staff_pb2,
 )
 
 from chassis import names, wire
+from chassis.acting import Acting
 from services.campaign_svc.domain.followed import OrgFact, OwnershipFact
 from services.campaign_svc.domain.viewing import OwnerRow
 
@@ -44,7 +47,7 @@ def ownership_fact(change: ownership_service_pb2.OwnershipChange) -> OwnershipFa
     return OwnershipFact(customer_id, rows)
 
 
-def org_fact(change: org_service_pb2.OrgChange) -> OrgFact:
+def org_fact(change: org_service_pb2.OrgChange) -> OrgFact | Acting:
     match change.WhichOneof("item"):
         case "branch":
             branch_id = names.parse_one("branches", change.branch.name)
@@ -57,8 +60,24 @@ def org_fact(change: org_service_pb2.OrgChange) -> OrgFact:
                 expire_time=wire.time_from_wire(session.expire_time, "expire_time"),
                 gone=change.gone,
             )
+        case "acting_manager":
+            return _acting(change.acting_manager, gone=change.gone)
         case _:
             return OrgFact()
+
+
+def _acting(acting: acting_manager_pb2.ActingManager, *, gone: bool) -> Acting:
+    branch_id, acting_manager_id = names.parse("branches/*/actingManagers/*", acting.name)
+    return Acting(
+        acting_manager_id=acting_manager_id,
+        acting_id=names.parse_one("staff", acting.acting, "acting"),
+        covered_id=names.parse_one("staff", acting.covered, "covered"),
+        role=staff_pb2.Role.Name(acting.role).removeprefix("ROLE_"),
+        branch_id=branch_id,
+        from_date=wire.date_from_wire(acting.from_date, "from_date"),
+        until_date=wire.date_from_wire(acting.until_date, "until_date"),
+        gone=gone,
+    )
 
 
 def _owner_row(owner: ownership_pb2.Owner, private_manager_id: str | None) -> OwnerRow:

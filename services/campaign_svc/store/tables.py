@@ -3,6 +3,7 @@
 from sqlalchemy import Boolean, Column, Date, DateTime, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from chassis.sql.acting_managers import acting_managers_table
 from chassis.sql.tables import chassis_tables, rev_column
 
 metadata = MetaData()
@@ -116,6 +117,7 @@ branches = Table(
     Column("parent_id", Text),
     Column("generation", Integer, nullable=False),
 )
+acting_managers = acting_managers_table(metadata)
 revoked_sessions = Table(
     "revoked_sessions",
     metadata,

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.errors import Kind, Refused, not_found
-from policy.visibility import Level, Viewer, scope_of
+from policy.visibility import Level, Scope, Viewer, scope_of
 from services.campaign_svc.domain.contacts import Contact, Made, lies_ahead, shown_to
 from services.campaign_svc.domain.viewing import Reading
 from services.campaign_svc.store import contact_rooms, contacts, followed, products, reads
@@ -55,10 +55,15 @@ class Sight:
     own_branch_id: str | None
 
 
+async def read_scope(tx: AsyncConnection, viewer: Viewer) -> Scope:
+    """Whom a viewer may see, by his branch and by whom he covers today."""
+    return scope_of(viewer, await followed.subtree(tx, viewer.branch_id), await followed.covered(tx, viewer.staff_id))
+
+
 async def must_see(tx: AsyncConnection, viewer: Viewer, customer_id: str) -> Sight:
     """Refuses alike a customer who is absent and one of whom the viewer may know no more than that he exists."""
     rows = await followed.owner_rows(tx, customer_id)
-    scope = scope_of(viewer, await followed.subtree(tx, viewer.branch_id))
+    scope = await read_scope(tx, viewer)
     level = scope.level(rows)
     if level < Level.SECONDARY or not await followed.is_customer(tx, customer_id):
         raise not_found()

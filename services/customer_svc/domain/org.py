@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from chassis.acting import Acting
+
 
 @dataclass(frozen=True)
 class Branch:
@@ -35,4 +37,4 @@ class Gone:
     staff_id: str = ""
 
 
-OrgItem = Branch | Staff | RevokedSession | Gone
+OrgItem = Branch | Staff | RevokedSession | Acting | Gone

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from chassis.data_keys import DataKeys
 from policy.visibility import (
     CountScope,
+    Covered,
     Grant,
     Level,
     OwnerRow,
@@ -17,6 +18,7 @@ from policy.visibility import (
 
 __all__ = [
     "CountScope",
+    "Covered",
     "Grant",
     "Level",
     "OwnerRow",

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.acting import Acting
+from chassis.sql.acting_managers import covered_today, drop_acting, put_acting
 from chassis.sql.rows import put_rows
 from services.customer_svc.domain.org import Branch, Gone, OrgItem, RevokedSession, Staff
-from services.customer_svc.store.tables import branches, revoked_sessions, staff
+from services.customer_svc.domain.viewing import Covered
+from services.customer_svc.store.tables import acting_managers, branches, revoked_sessions, staff
 
 # UNION, not UNION ALL: a cycle, which the source refuses, would end and not spin.
 _SUBTREE = text(
@@ -27,6 +30,7 @@ async def put_org(tx: AsyncConnection, items: Sequence[OrgItem], generation: int
         await tx.execute(text("DELETE FROM staff WHERE staff_id = ANY(CAST(:staff_ids AS text[]))"), values)
     await put_rows(tx, branches, [_branch_row(item, generation) for item in items if isinstance(item, Branch)])
     await put_rows(tx, staff, [_staff_row(item, generation) for item in items if isinstance(item, Staff)])
+    await put_acting(tx, acting_managers, [item for item in items if isinstance(item, Acting)], generation)
     sessions = [item for item in items if isinstance(item, RevokedSession)]
     await put_rows(tx, revoked_sessions, [_session_row(item, generation) for item in sessions])
 
@@ -35,12 +39,22 @@ async def drop_older(tx: AsyncConnection, generation: int) -> None:
     """Deletes what a new start of the feed did not repeat; revoked sessions stay until they expire."""
     for table in (branches, staff):
         await tx.execute(table.delete().where(table.c.generation < generation))
+    await drop_acting(tx, generation)
 
 
 async def subtree(conn: AsyncConnection, branch_id: str) -> frozenset[str]:
     """A branch with all branches below it; one that is not known yet stands alone."""
     rows = await conn.execute(_SUBTREE, {"branch_id": branch_id})
     return frozenset(rows.scalars())
+
+
+async def covered(conn: AsyncConnection, staff_id: str) -> list[Covered]:
+    """The colleagues' roles that a staff member covers today."""
+    found: list[Covered] = []
+    for each in await covered_today(conn, staff_id):
+        below = await subtree(conn, each.branch_id) if each.role == "BRANCH_HEAD" else frozenset[str]()
+        found.append(Covered(each.staff_id, each.role, each.branch_id, below))
+    return found
 
 
 async def read_revoked(conn: AsyncConnection) -> list[RevokedSession]:

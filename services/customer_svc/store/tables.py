@@ -15,6 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from chassis.sql.acting_managers import acting_managers_table
 from chassis.sql.tables import Xid8, chassis_tables
 from services.customer_svc.store.figure_columns import figure_columns
 
@@ -234,6 +235,7 @@ staff = Table(
     Column("generation", Integer, nullable=False),
 )
 
+acting_managers = acting_managers_table(METADATA)
 revoked_sessions = Table(
     "revoked_sessions",
     METADATA,

@@ -10,12 +10,12 @@ _SEE_SUBTREE = frozenset({"BRANCH_HEAD", "MARKETER"})
 
 async def read_scope(conn: AsyncConnection, viewer: Viewer) -> Scope:
     """Whom a viewer may see by name."""
-    return scope_of(viewer, await _subtree(conn, viewer))
+    return scope_of(viewer, await _subtree(conn, viewer), await org.covered(conn, viewer.staff_id))
 
 
 async def read_count_scope(conn: AsyncConnection, viewer: Viewer) -> CountScope:
     """Whom a viewer may count."""
-    return count_scope_of(viewer, await _subtree(conn, viewer))
+    return count_scope_of(viewer, await _subtree(conn, viewer), await org.covered(conn, viewer.staff_id))
 
 
 async def _subtree(conn: AsyncConnection, viewer: Viewer) -> frozenset[str]:

@@ -1,8 +1,12 @@
-from banyan.assignment.v1 import ownership_pb2, ownership_service_pb2
+from datetime import date
 
+from banyan.assignment.v1 import acting_manager_pb2, org_service_pb2, ownership_pb2, ownership_service_pb2, staff_pb2
+from google.type.date_pb2 import Date
+
+from chassis.acting import Acting
 from policy.visibility import OwnerRow
 from services.campaign_svc.domain.followed import OwnershipFact
-from services.campaign_svc.peers.assignment import ownership_fact
+from services.campaign_svc.peers.assignment import org_fact, ownership_fact
 
 
 def test_the_private_manager_of_the_whole_stands_with_the_primary_row() -> None:
@@ -18,3 +22,18 @@ def test_the_private_manager_of_the_whole_stands_with_the_primary_row() -> None:
 def test_an_ownership_that_is_gone_has_no_rows() -> None:
     told = ownership_pb2.Ownership(name="customers/c1/ownership")
     assert ownership_fact(ownership_service_pb2.OwnershipChange(ownership=told, gone=True)) == OwnershipFact("c1", ())
+
+
+def test_who_covers_whom_is_understood() -> None:
+    told = acting_manager_pb2.ActingManager(
+        name="branches/b1/actingManagers/a1",
+        acting="staff/s1",
+        covered="staff/s2",
+        role=staff_pb2.ROLE_MANAGER,
+        from_date=Date(year=2026, month=7, day=1),
+        until_date=Date(year=2026, month=7, day=9),
+    )
+    days = (date(2026, 7, 1), date(2026, 7, 9))
+    for gone in (False, True):
+        change = org_service_pb2.OrgChange(acting_manager=told, gone=gone)
+        assert org_fact(change) == Acting("a1", "s1", "s2", "MANAGER", "b1", *days, gone)

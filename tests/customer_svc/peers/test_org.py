@@ -1,10 +1,12 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from banyan.assignment.v1 import branch_pb2, org_service_pb2, staff_pb2
+from banyan.assignment.v1 import acting_manager_pb2, branch_pb2, org_service_pb2, staff_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
+from chassis.acting import Acting
 from services.customer_svc.domain.org import Branch, Gone, RevokedSession, Staff
 from services.customer_svc.peers.org import change_from_wire
 
@@ -18,6 +20,16 @@ STAFF = staff_pb2.Staff(
     active_until_date=Date(year=2026, month=7, day=1),
 )
 SESSION = org_service_pb2.RevokedSession(session="sessions/x1", expire_time=Timestamp(seconds=60))
+
+ACTING = acting_manager_pb2.ActingManager(
+    name="branches/b1/actingManagers/a1",
+    acting="staff/s1",
+    covered="staff/s2",
+    role=staff_pb2.ROLE_MANAGER,
+    from_date=Date(year=2026, month=7, day=1),
+    until_date=Date(year=2026, month=7, day=9),
+)
+UNDERSTOOD = Acting("a1", "s1", "s2", "MANAGER", "b1", date(2026, 7, 1), date(2026, 7, 9))
 
 
 @pytest.mark.parametrize(
@@ -33,6 +45,8 @@ SESSION = org_service_pb2.RevokedSession(session="sessions/x1", expire_time=Time
         (Change(staff=staff_pb2.Staff(name="staff/s1"), gone=True), Gone(staff_id="s1")),
         (Change(revoked_session=SESSION), RevokedSession("x1", datetime(1970, 1, 1, 0, 1, tzinfo=UTC))),
         pytest.param(Change(revoked_session=SESSION, gone=True), None, id="it expires by itself"),
+        (Change(acting_manager=ACTING), UNDERSTOOD),
+        (Change(acting_manager=ACTING, gone=True), replace(UNDERSTOOD, gone=True)),
         pytest.param(Change(), None, id="a kind of a later version"),
     ],
 )

@@ -1,5 +1,9 @@
 """Keeps who acts for whom, as assignment_svc tells it."""
 
+from alembic import op
+
+from chassis.sql.acting_managers import ACTING_TABLES
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -7,4 +11,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """Creates an empty table, which the feed fills."""
+    for statement in ACTING_TABLES:
+        op.execute(statement)
