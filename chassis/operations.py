@@ -39,6 +39,7 @@ class Run:
 
     def __init__(self, database: Database, claim: Claim, stored: StoredOperation) -> None:
         self.operation_id = stored.operation_id
+        self.caller_id = stored.caller_id
         self.metadata: bytes | None = None
         self.stopped = False
         self._database = database
