@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from chassis.sql.engine import Database
 from chassis.sql.migrations import migrate
 from chassis.testing import SignedIn, in_process
 from devstack.postgres import Postgres
-from services.assignment_svc.__main__ import Parts, app_of
+from services.assignment_svc.__main__ import Parts, Peers, app_of
 from services.assignment_svc.settings import Settings
 from services.assignment_svc.store import MIGRATIONS
 
@@ -47,6 +47,17 @@ class KeyCustomers:
         return customer_id in self.ids
 
 
+class PotentialTags:
+    """Stands for customer_svc: the potential tags of customers, or that nobody can say."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, list[str]] = {}
+        self.reachable = True
+
+    async def __call__(self, customer_ids: Sequence[str]) -> dict[str, list[str]] | None:
+        return {one: self.of[one] for one in customer_ids if one in self.of} if self.reachable else None
+
+
 @dataclass(frozen=True)
 class Service:
     """The service in process, and tokens of whoever shall call it."""
@@ -55,6 +66,7 @@ class Service:
     channel: grpc.aio.Channel
     signed_in: SignedIn
     key_customers: KeyCustomers
+    potential_tags: PotentialTags
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +75,9 @@ async def service(assignment_url: str, valkey_url: str) -> AsyncIterator[Service
         home = Path(folder)
         signed_in = SignedIn(home)
         parts = Parts(Settings(home=home, keys=home, database_url=assignment_url, valkey_url=valkey_url))
-        jobs, key_customers = Jobs(), KeyCustomers()
-        async with in_process(app_of(parts, key_customers), home) as channel:
+        jobs, key_customers, potential_tags = Jobs(), KeyCustomers(), PotentialTags()
+        async with in_process(app_of(parts, Peers(key_customers, potential_tags)), home) as channel:
             jobs.start(parts.jobs())
-            yield Service(parts, channel, signed_in, key_customers)
+            yield Service(parts, channel, signed_in, key_customers, potential_tags)
             await jobs.stop()
         await parts.close()

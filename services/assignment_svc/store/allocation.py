@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.errors import Kind, Refused
 from chassis.sql.engine import begun
 from services.assignment_svc.domain.ownership import Policy
-from services.assignment_svc.store import policies
+from services.assignment_svc.store import gate, policies
 from services.assignment_svc.store.allocation_sql import ALLOCATE, DUTIES
 
 # "owners": one allocation at a time, in whichever process.
@@ -156,8 +156,9 @@ async def set_facts_date(tx: AsyncConnection, day: date | None) -> None:
 async def withdraw_facts(tx: AsyncConnection) -> Progress:
     """Says that facts are being replaced, once no batch reads them any more; returns how far the nights are.
 
-    From then until they are complete, no night is begun or ends.
+    From then until they are complete, no night is begun or ends, and nobody changes ownership by hand.
     """
+    await gate.pass_as_night(tx)
     await tx.execute(text("UPDATE allocation_day SET facts_date = NULL"))
     return await progress(tx)
 
@@ -187,6 +188,11 @@ async def add_everybody(tx: AsyncConnection) -> None:
     """Makes the run look at every customer, whatever has changed."""
     await tx.execute(text("TRUNCATE allocation_candidate"))
     await tx.execute(_ADD_ALL)
+
+
+async def prepare(tx: AsyncConnection) -> None:
+    """Lets PostgreSQL plan and work until `tx` ends as a decision over many customers needs."""
+    await tx.execute(_SETTINGS)
 
 
 async def candidate_count(tx: AsyncConnection) -> int:

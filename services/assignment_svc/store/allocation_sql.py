@@ -1,7 +1,7 @@
 """The allocation of many customers in one statement: decides (decision_sql.py) and stores what changed.
 
-Looks at every customer of `allocation_candidate` in a range of ids, or at those of a list. Writes rows made, changed and ended, the periods
-that are past by that, and the aggregate roots; what is decided as it stands is not written.
+Looks at every customer of `allocation_candidate` in a range of ids, or at those of a list. Writes rows made, changed
+and ended, the periods that are past by that, and the aggregate roots; what is decided as it stands is not written.
 """
 
 from sqlalchemy import Date, Integer, Text, TextClause, bindparam, text

@@ -5,7 +5,7 @@ customer. Read it side by side with the pure function: a property test holds the
 planner from writing out the expressions below it once per use, which costs a quarter of the time.
 
 A night looks at candidates in a range of ids, a manual change at the customers of a list: a `Source` says whom. Where
-staff are active stands for a night in `staff_duty`; a manual change looks it up, since whom it names may have come today.
+staff are active stands for a night in `staff_duty`; a manual change looks it up: whom it names may have come today.
 """
 
 from dataclasses import dataclass

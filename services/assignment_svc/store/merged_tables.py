@@ -45,8 +45,18 @@ TABLES = (
     MergedTable("branch_facts", ("branch_id",), combine=_FACTS_AS_STORED, derived=True, touch=_NEW_REV),
     MergedTable("ownership_hold", ("hold_id",), touch=_NEW_REV),
     MergedTable("officer_override", ("loan_id",), touch=_NEW_REV),
+    # Each customer may have one that binds him: the other's binds nobody any more, and lapses when it is answered.
+    MergedTable("ownership_request", ("request_id",), touch="exclusive = false"),
+    MergedTable("request_approval", ("request_id", "side")),
+    MergedTable("request_transition", ("request_id", "transition_id")),
+    MergedTable("row_protection", ("branch_id",)),
     # One for each customer: the survivor's stays.
     MergedTable("private_manager", ()),
     # The survivor's own stays; the other's takes the place only if there is none.
     MergedTable("private_manager", ()),
+    MergedTable("visit", ("visit_id",)),
+    MergedTable("visit_version", ("visit_id", "version")),
+    # Of a month, and of where he lives, there is one row: the survivor's stays.
+    MergedTable("visit_duty", ("month_date",)),
+    MergedTable("customer_locations", ()),
 )

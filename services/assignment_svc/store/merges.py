@@ -11,7 +11,8 @@ from chassis.errors import Kind, Refused
 from chassis.sql.bulk import try_lock_imports
 from chassis.sql.merging import Merging, divide, unite
 from services.assignment_svc.domain.ownership import Policy
-from services.assignment_svc.store import allocation
+from services.assignment_svc.store import allocation, gate
+from services.assignment_svc.store.allocate_now import allocate_now
 from services.assignment_svc.store.merged_tables import TABLES
 
 _OWNER_COLUMNS = (
@@ -125,6 +126,7 @@ async def hold_still(tx: AsyncConnection, merging: Merging) -> date | None:
 
     None before the first night: nobody has an owner yet. Refuses for now if a night or an import is under way.
     """
+    await gate.pass_by_hand(tx)
     alone = text("SELECT pg_try_advisory_xact_lock(:key)")
     is_alone: bool = (await tx.execute(alone, {"key": allocation.ALLOCATION_LOCK})).scalar_one()
     if not (is_alone and await try_lock_imports(tx, "branch_facts")):
@@ -177,16 +179,9 @@ async def divide_ownership(tx: AsyncConnection, merging: Merging, day: date | No
     await tx.execute(text(f"DELETE FROM merge_notice r WHERE {_OF_MERGE}"), vars(merging))
 
 
-async def allocate_now(tx: AsyncConnection, customer_ids: list[str], day: date, policy: Policy) -> None:
+async def allocate_and_tell(tx: AsyncConnection, customer_ids: list[str], day: date, policy: Policy) -> None:
     """Allocates these customers as a night does; the feed tells of them whatever came of it."""
-    # What a night that broke off left is listed again when it is run again.
-    await tx.execute(text("DELETE FROM allocation_candidate"))
-    add = text("INSERT INTO allocation_candidate SELECT unnest(CAST(:customer_ids AS text[]))")
-    await tx.execute(add, {"customer_ids": sorted(customer_ids)})
-    for customer_id in sorted(customer_ids):
-        # The shortest range of ids that ends in this one and is easily named.
-        await allocation.allocate_batch(tx, (customer_id[:-1], customer_id), day, policy)
-        await tx.execute(text("DELETE FROM allocation_candidate WHERE customer_id = :id"), {"id": customer_id})
+    await allocate_now(tx, sorted(customer_ids), day, policy, "allocation")
     await tx.execute(text(_TELL_ROOT), {"customer_ids": customer_ids})
 
 

@@ -15,8 +15,22 @@ TABLES = (
     PersonalTable("owner_period", Part.RECORDS),
     PersonalTable("ownership_hold", Part.RECORDS, leaves_out=_REV),
     PersonalTable("officer_override", Part.RECORDS, leaves_out=_REV),
+    PersonalTable("row_protection", Part.RECORDS),
+    PersonalTable("ownership_change", Part.RECORDS, leaves_out=("rev_after",)),
     PersonalTable("private_manager", Part.RECORDS),
     PersonalTable("private_manager_period", Part.RECORDS),
+    PersonalTable("ownership_request", Part.RECORDS),
+    PersonalTable("request_approval", Part.RECORDS),
+    PersonalTable("request_transition", Part.RECORDS),
+    # Where a visit was, and on which device it was taken down, tells of its author.
+    PersonalTable(
+        "visit",
+        Part.RECORDS,
+        leaves_out=("latitude", "longitude", "accuracy_m", "device_id", "client_visit_id", "sent_hash"),
+    ),
+    PersonalTable("visit_version", Part.RECORDS),
+    PersonalTable("visit_duty", Part.RECORDS),
+    PersonalTable("customer_locations", Part.CONTACT_DATA),
     PersonalTable("merge_rows", Part.RECORDS),
     PersonalTable("merge_notice", Part.RECORDS),
     # Ids only; what a source still tells of an old one must find its way to where it is dropped.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from sqlalchemy import BigInteger, Integer, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,9 +14,6 @@ _LOCK_OWNERSHIP = text("SELECT FROM ownership WHERE customer_id = :customer_id A
 _LOCK_STAFF = text("SELECT FROM staff WHERE staff_id = :staff_id AND NOT gone FOR NO KEY UPDATE")
 _COUNT = text("SELECT count(*) FROM private_manager WHERE staff_id = :staff_id")
 _LIMIT = text("SELECT customers_max FROM private_manager_policy ORDER BY version DESC LIMIT 1")
-_DAY = text(
-    "SELECT coalesce((SELECT business_date FROM business_day), (bank_now() AT TIME ZONE 'Asia/Shanghai')::date)"
-)
 _END = text("""
 WITH ended AS (DELETE FROM private_manager WHERE customer_id = :customer_id RETURNING *)
 INSERT INTO private_manager_period (customer_id, staff_id, reason, actor, create_time, end_time, end_actor, end_reason)
@@ -77,11 +74,6 @@ async def customer_count(tx: AsyncConnection, staff_id: str) -> int:
 async def customers_max(tx: AsyncConnection) -> int:
     """How many he may have."""
     return (await tx.execute(_LIMIT)).scalar_one()
-
-
-async def business_day(tx: AsyncConnection) -> date:
-    """The bank day whose state the data tell; before the first import, the calendar's."""
-    return (await tx.execute(_DAY)).scalar_one()
 
 
 async def replace(tx: AsyncConnection, customer_id: str, staff_id: str | None, actor: str, reason: str) -> None:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from chassis.sql.tables import Xid8, chassis_tables, rev_column
 
@@ -64,6 +64,7 @@ def _feed_root() -> list[Column[Any]]:
     ]
 
 
+# `source` is what the feed told last: a column that people changed stays until the feed tells another value of it.
 branch = Table(
     "branch",
     metadata,
@@ -73,6 +74,7 @@ branch = Table(
     _text("legal_entity", nullable=True),
     _date("open_date"),
     _date("close_date"),
+    Column("source", JSONB),
     *_feed_root(),
     PrimaryKeyConstraint("branch_id"),
     Index("branch_rev", "rev", "branch_id"),
@@ -91,6 +93,8 @@ staff = Table(
     _date("active_from_date"),
     _date("active_until_date"),
     _id("successor_id", nullable=True),
+    Column("source", JSONB),
+    Column("password_once", Boolean, nullable=False, server_default=text("false")),
     *_feed_root(),
     PrimaryKeyConstraint("staff_id"),
     UniqueConstraint("login", deferrable=True, initially="DEFERRED"),
@@ -109,11 +113,13 @@ session = Table(
     Column("access_expire_time", DateTime(timezone=True), nullable=False),
     Column("expire_time", DateTime(timezone=True), nullable=False),
     _flag("ended"),
+    Column("role_limit", ARRAY(Text)),
     _time("create_time"),
     rev_column(),
     PrimaryKeyConstraint("session_id"),
     Index("session_ended", "rev", "session_id", postgresql_where=text("ended")),
     Index("session_expire_time", "expire_time"),
+    Index("session_staff", "staff_id", postgresql_where=text("NOT ended")),
 )
 
 # `last_live_date` is NULL while anything is live: the source's column moves every night, which would rewrite all.
@@ -212,6 +218,7 @@ owner = Table(
     *_owner_columns(),
     PrimaryKeyConstraint("customer_id", "branch_id"),
     Index("owner_branch", "branch_id", "customer_id"),
+    Index("owner_manager", "manager_id", "customer_id", postgresql_where=text("manager_id IS NOT NULL")),
 )
 
 # Each row as it once was, on [from_date, until_date); empty if it was corrected the same day.

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sql.engine import Database, begun
 from services.assignment_svc.domain.ownership import Policy
-from services.assignment_svc.store import allocation
+from services.assignment_svc.store import allocation, gate
 from services.assignment_svc.usecases.nights import check_night
 
 # A feed reader waits for the oldest transaction of the server: a batch is at most this many aggregates (design 4.6).
@@ -85,6 +85,7 @@ class _Run:
     async def _work(self, left: Iterator[tuple[str, str]]) -> None:
         for bounds in left:
             async with self._database.begin() as tx:
+                await gate.pass_as_night(tx)
                 await check_night(tx, self._day)
                 counts = await allocation.allocate_batch(tx, bounds, self._day, self._policy)
             self._counts += counts

@@ -45,7 +45,7 @@ async def undo_merge_ownership(tx: AsyncConnection, merging: Merging) -> tuple[V
         await merges.divide_ownership(tx, merging, day)
         if day is not None:
             both = [merging.survivor_id, merging.merged_id]
-            await merges.allocate_now(tx, both, day, await allocation.policy_in_force(tx, day))
+            await merges.allocate_and_tell(tx, both, day, await allocation.policy_in_force(tx, day))
     return await _of(tx, merging.survivor_id), await _of(tx, merging.merged_id)
 
 
@@ -55,7 +55,7 @@ async def _merge(tx: AsyncConnection, merging: Merging) -> Merged:
     if await add_merged(tx, merging):
         told = await merges.unite_ownership(tx, merging, day)
         if day is not None:
-            await merges.allocate_now(tx, [merging.survivor_id], day, await allocation.policy_in_force(tx, day))
+            await merges.allocate_and_tell(tx, [merging.survivor_id], day, await allocation.policy_in_force(tx, day))
     return Merged(await _of(tx, merging.survivor_id), told)
 
 

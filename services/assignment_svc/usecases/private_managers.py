@@ -11,6 +11,7 @@ from chassis.sql.audit import audit_reads
 from policy.visibility import Level
 from services.assignment_svc.domain.ownership import Side, State
 from services.assignment_svc.store import org, ownerships, private_managers
+from services.assignment_svc.store.business_day import business_day
 from services.assignment_svc.store.ownerships import Ownership
 from services.assignment_svc.store.private_managers import PrivateManagerPeriod
 from services.assignment_svc.usecases.read_ownership import Reader, View, level_of, scope_of_caller, view_of
@@ -102,7 +103,7 @@ def _check_etag(ownership: Ownership, etag: str) -> None:
 async def _check_fit(tx: AsyncConnection, customer_id: str, staff_id: str) -> None:
     """Active, with the role, and not the customer himself; of relatives of staff nothing is known."""
     staff = await org.get_staff(tx, staff_id)
-    day = await private_managers.business_day(tx)
+    day = await business_day(tx)
     is_fit = staff is not None and staff.is_active(day) and Role.PRIVATE_MANAGER.value in staff.roles
     if not is_fit or staff_id == customer_id:
         message = "no active staff member with the role of a private manager, or the customer himself"

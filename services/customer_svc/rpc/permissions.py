@@ -69,6 +69,7 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.customer.v1.TagService/CreateTag": frozenset({Role.BRANCH_HEAD}),
         "/banyan.customer.v1.TagService/GetCustomerTag": _BY_NAME,
         "/banyan.customer.v1.TagService/ListCustomerTags": _BY_NAME,
+        "/banyan.customer.v1.TagService/BatchGetPotentialTags": _SERVICES,
         "/banyan.customer.v1.TagService/SetCustomerTag": _CARING | _SERVICES,
         "/banyan.customer.v1.TagService/RemoveCustomerTag": _CARING | _SERVICES,
         "/banyan.customer.v1.TagService/ClearTagOverride": _CARING | _SERVICES,

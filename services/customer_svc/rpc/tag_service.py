@@ -10,16 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import names, paging
 from chassis.caller import current_caller
+from chassis.errors import invalid_field
 from chassis.once import Write, once
 from chassis.sql.engine import Database
 from chassis.streams import Context
 from services.customer_svc.domain.tags import CustomerTag, HandChange
 from services.customer_svc.domain.viewing import Viewer
 from services.customer_svc.rpc import convert, convert_tags
+from services.customer_svc.store import tags as store
 from services.customer_svc.store.customers import business_day
 from services.customer_svc.usecases import tags
 from services.customer_svc.usecases.must_see import must_see_noted
 
+BATCH_MAX = 1_000
 Changing = Callable[[AsyncConnection, Viewer, HandChange], Awaitable[CustomerTag]]
 R = TypeVar("R", pb.SetCustomerTagResponse, pb.RemoveCustomerTagResponse, pb.ClearTagOverrideResponse)
 
@@ -77,6 +80,21 @@ class TagServicer(tag_service_pb2_grpc.TagServiceServicer):
         return pb.ListCustomerTagsResponse(
             customer_tags=[convert_tags.customer_tag_to_wire(tag, day) for tag in left[:size]], next_page_token=token
         )
+
+    async def BatchGetPotentialTags(
+        self, request: pb.BatchGetPotentialTagsRequest, _context: Context
+    ) -> pb.BatchGetPotentialTagsResponse:
+        if len(request.customers) > BATCH_MAX:
+            raise invalid_field("customers", f"must be at most {BATCH_MAX}")
+        customer_ids = [names.parse_one("customers", name, "customers") for name in request.customers]
+        # Who is shown them is audited where they are shown.
+        async with self._database.read() as conn:
+            found = await store.potential_of(conn, customer_ids)
+        told = [
+            pb.PotentialTags(customer=names.make("customers", one), tags=[names.make("tags", code) for code in codes])
+            for one, codes in found
+        ]
+        return pb.BatchGetPotentialTagsResponse(potential_tags=told)
 
     async def SetCustomerTag(self, request: pb.SetCustomerTagRequest, _context: Context) -> pb.SetCustomerTagResponse:
         change = convert_tags.change_from_wire(request.name, request.reason, request.end_date, current_caller())

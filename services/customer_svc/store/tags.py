@@ -55,6 +55,11 @@ WHERE (:code = '' OR t.tag_code = :code)
   AND (p.tag_code IS NOT NULL OR m.tag_code IS NOT NULL OR o.tag_code IS NOT NULL)
 ORDER BY t.tag_code
 """).bindparams(bindparam("day", type_=Date), bindparam("code", type_=Text))
+_POTENTIAL = text("""
+SELECT c.customer_id, array_agg(t.tag_code ORDER BY t.tag_code) AS codes
+FROM customers AS c JOIN tags AS t ON t.tag_code = ANY (c.tag_codes) AND t.kind = 'POTENTIAL'
+WHERE c.customer_id = ANY (CAST(:customer_ids AS text[])) GROUP BY c.customer_id ORDER BY c.customer_id
+""")
 _SET = text(
     "INSERT INTO manual_tags (customer_id, tag_code, reason, end_date, actor)"
     " VALUES (:customer_id, :tag_code, :reason, :end_date, :actor) ON CONFLICT (customer_id, tag_code) DO UPDATE"
@@ -111,6 +116,12 @@ async def of_customer(conn: AsyncConnection, customer_id: str, day: date, code: 
     """What is said of a customer's tags, or of one of them, by code; overrides that have passed are left out."""
     rows = await conn.execute(_OF_CUSTOMER, {"customer_id": customer_id, "day": day, "code": code})
     return [_customer_tag(customer_id, row) for row in rows]
+
+
+async def potential_of(conn: AsyncConnection, customer_ids: Sequence[str]) -> Sequence[tuple[str, Sequence[str]]]:
+    """The codes of the potential tags that customers carry, by customer; who carries none is left out."""
+    rows = await conn.execute(_POTENTIAL, {"customer_ids": list(customer_ids)})
+    return [(row.customer_id, row.codes) for row in rows]
 
 
 async def put_setting(tx: AsyncConnection, change: HandChange) -> None:
