@@ -1,7 +1,7 @@
 """One customer in Python and all of them in SQL are decided alike, night after night, in random banks."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import pairwise
@@ -33,6 +33,7 @@ from services.assignment_svc.domain.ownership import (
     Side,
     State,
 )
+from services.assignment_svc.store.allocate_now import allocate_now
 from services.assignment_svc.usecases.allocate_ownerships import allocate_ownerships
 
 BRANCHES = ["b1", "b2", "b3", "b4"]
@@ -162,9 +163,10 @@ class Bank:
             if old is None or self.maybe(0.4):
                 self.customers[customer_id] = self.next_customer(old)
 
-    def allocate_each(self) -> None:
+    def allocate_each(self, customer_ids: Iterable[str] | None = None) -> None:
         night = Night(self.day, self.policy, self.duties())
-        for customer_id, customer in self.customers.items():
+        for customer_id in self.customers if customer_ids is None else customer_ids:
+            customer = self.customers[customer_id]
             before = self.outcomes.get(customer_id, Outcome(None, (), None, None))
             known = replace(customer, owners=before.owners, former_date=before.former_date)
             after = allocate(known, night)
@@ -307,10 +309,11 @@ async def goes_on(_done: int, _total: int) -> bool:
     return True
 
 
-async def compare(bank: Bank, database: Database) -> None:
+async def compare(bank: Bank, database: Database, customer_ids: Iterable[str] | None = None) -> None:
     async with database.begin() as tx:
         outcomes, periods = await stored(tx)
-    for customer_id, customer in bank.customers.items():
+    for customer_id in bank.customers if customer_ids is None else customer_ids:
+        customer = bank.customers[customer_id]
         expected = bank.outcomes[customer_id]
         told = outcomes.get(customer_id, Outcome(None, (), None, None))
         story = f"{customer_id} on {bank.day} under {bank.policy}: {customer} {bank.duties()}"
@@ -337,19 +340,23 @@ def check_invariants(bank: Bank) -> None:
             assert all(first[1] <= second[0] for first, second in pairwise(spans))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**32))
-async def test_every_customer_is_decided_alike_by_both_on_every_night(database: Database, seed: int) -> None:
+async def first_bank(seed: int, database: Database) -> Bank:
     chance = random.Random(seed)
     policy = Policy(1, chance.randint(0, 4), chance.randint(0, 4), 120, chance.randint(0, 1), 2, 15)
-    bank = Bank(chance, START, policy)
     async with database.begin() as tx:
         await tx.execute(text(f"TRUNCATE {TABLES}"))
         await tx.execute(text("UPDATE allocation_day SET business_date = NULL, policy_version = 0, seen_rev = '0'"))
+    return Bank(chance, START, policy)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32))
+async def test_every_customer_is_decided_alike_by_both_on_every_night(database: Database, seed: int) -> None:
+    bank = await first_bank(seed, database)
     for number in range(NIGHTS):
-        bank.move_on(same_day=number > 0 and chance.random() < 0.2)
-        if chance.random() < 0.1:
-            bank.policy = replace(bank.policy, version=bank.policy.version + 1, grace_days=chance.randint(0, 4))
+        bank.move_on(same_day=number > 0 and bank.maybe(0.2))
+        if bank.maybe(0.1):
+            bank.policy = replace(bank.policy, version=bank.policy.version + 1, grace_days=bank.chance.randint(0, 4))
         async with database.begin() as tx:
             await put_policy(tx, bank.policy)
             await name_managers(bank, tx)
@@ -361,6 +368,29 @@ async def test_every_customer_is_decided_alike_by_both_on_every_night(database: 
     again = await allocate_ownerships(database, bank.day, goes_on, everybody=True)
     assert again.counts.customers == sum(1 for customer in bank.customers.values() if customer.facts)
     assert (again.counts.changed_customers, again.counts.changed_rows) == (0, 0)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32))
+async def test_a_list_is_decided_alike_and_the_night_after_it_changes_nothing(database: Database, seed: int) -> None:
+    bank = await first_bank(seed, database)
+    for _ in range(NIGHTS):
+        bank.move_on(same_day=False)
+        some = bank.chance.sample(sorted(bank.customers), bank.chance.randint(1, CUSTOMERS))
+        async with database.begin() as tx:
+            await put_policy(tx, bank.policy)
+            await name_managers(bank, tx)
+            await store(bank, tx)
+            await allocate_now(tx, some, bank.day, bank.policy, "somebody")
+            actors = await tx.execute(
+                text("SELECT DISTINCT actor FROM owner WHERE from_date = :day"), {"day": bank.day}
+            )
+            assert set(actors.scalars()) <= {"somebody"}
+        bank.allocate_each(some)
+        await compare(bank, database, some)
+        bank.allocate_each()
+        await allocate_ownerships(database, bank.day, goes_on)
+        await compare(bank, database)
 
 
 @pytest.fixture(autouse=True)
