@@ -11,6 +11,7 @@ from banyan.assignment.v1 import (
     audit_service_pb2_grpc,
     import_service_pb2,
     import_service_pb2_grpc,
+    leave_service_pb2_grpc,
     merge_service_pb2_grpc,
     operation_service_pb2,
     operation_service_pb2_grpc,
@@ -21,6 +22,7 @@ from banyan.assignment.v1 import (
     personal_data_service_pb2,
     personal_data_service_pb2_grpc,
     session_service_pb2_grpc,
+    staff_account_service_pb2_grpc,
     visit_duty_service_pb2_grpc,
     visit_service_pb2_grpc,
 )
@@ -32,6 +34,7 @@ from chassis.channel import mesh
 from chassis.feed import Publisher, Wakeups
 from chassis.import_servicer import ImportServicer
 from chassis.jobs import Job
+from chassis.leader import Leader
 from chassis.operations import Operations, OperationServicer
 from chassis.personal_data_servicer import PersonalDataServicer
 from chassis.server import App, Served, run, serve
@@ -39,20 +42,31 @@ from chassis.sql.audit import seal_minutes
 from chassis.sql.engine import Database
 from chassis.sql.migrations import migrate
 from chassis.tokens import KeyRing, Revocations, Signer, Verifier
+from services.assignment_svc.domain.oidc import Issuer
+from services.assignment_svc.jobs.escalations import watch_deadlines
+from services.assignment_svc.jobs.allocate_changed import allocate_changed
 from services.assignment_svc.jobs.housekeeping import keep_house
+from services.assignment_svc.jobs.org_plans import apply_plans
 from services.assignment_svc.jobs.sessions import watch_revocations
 from services.assignment_svc.jobs.visits import keep_visits
+from services.assignment_svc.peers.customers import CUSTOMER_SERVICE, FindCustomer, customer_found
 from services.assignment_svc.peers.key_marks import KEY_MARK_SERVICE, IsKeyCustomer, key_customer_asked
+from services.assignment_svc.peers.oidc import IssuerKeys
 from services.assignment_svc.peers.potential_tags import TAG_SERVICE, potential_tags_asked
+from services.assignment_svc.peers.tasks import TASK_SERVICE, OpenTask, open_task_asked
 from services.assignment_svc.rpc.acting_managers import ActingManagerServicer
+from services.assignment_svc.rpc.leave_service import LeaveServicer
 from services.assignment_svc.rpc.merge_service import MergeServicer
+from services.assignment_svc.rpc.org_changes import OrgChanges
 from services.assignment_svc.rpc.org_service import OrgServicer
 from services.assignment_svc.rpc.ownership_change_service import OwnershipChangeServicer
 from services.assignment_svc.rpc.ownership_policies import TRY, OwnershipPolicyServicer, Trying
 from services.assignment_svc.rpc.ownership_service import ALLOCATE, Allocating, OwnershipServicer
 from services.assignment_svc.rpc.permissions import ALLOWED
 from services.assignment_svc.rpc.private_managers import PrivateManagers
+from services.assignment_svc.rpc.request_services import request_services
 from services.assignment_svc.rpc.session_service import SessionServicer
+from services.assignment_svc.rpc.staff_accounts import StaffAccountServicer
 from services.assignment_svc.rpc.visit_duties import VisitDutyServicer
 from services.assignment_svc.rpc.visits import VisitServicer
 from services.assignment_svc.settings import Settings
@@ -61,10 +75,12 @@ from services.assignment_svc.store.personal_data import TABLES, end_ownership
 from services.assignment_svc.store.throttle import Throttle
 from services.assignment_svc.usecases.claims import TagsOf
 from services.assignment_svc.usecases.import_rows import FeedImport
+from services.assignment_svc.usecases.oidc import OidcSignIn
+from services.assignment_svc.usecases.passwords import change_password
 from services.assignment_svc.usecases.sessions import Sessions
 
 APPLICATION = "assignment_svc"
-NEEDS = (KEY_MARK_SERVICE, TAG_SERVICE)
+NEEDS = (KEY_MARK_SERVICE, TAG_SERVICE, CUSTOMER_SERVICE, TASK_SERVICE)
 # Its generated servicer uses only foreign messages and does not import it: the descriptor must be known all the same.
 OPERATION_SERVICE = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name
 
@@ -75,6 +91,8 @@ class Peers:
 
     is_key_customer: IsKeyCustomer
     potential_tags: TagsOf
+    find_customer: FindCustomer
+    open_task: OpenTask
 
 
 class Parts:
@@ -95,6 +113,7 @@ class Parts:
         self.paging_secret = paging.secret(settings.keys)
         self.cache = Cache(settings.valkey_url or None)
         self.currency = settings.currency
+        self.settings = settings
 
     async def revoke(self, session_id: str, expire_time: datetime) -> None:
         """Refuses an ended session's tokens: here at once, elsewhere as soon as the org feed tells it."""
@@ -113,15 +132,17 @@ class Parts:
             *self.visits_served(),
             self.policies_served(),
             self.changes_served(peers),
+            *self.requests_served(peers),
+            *self.staff_served(sessions),
             Served(
                 "banyan.assignment.v1.SessionService",
                 session_service_pb2_grpc.add_SessionServiceServicer_to_server,
-                SessionServicer(sessions, self.signer, self.keys),
+                self.session_servicer(sessions),
             ),
             Served(
                 "banyan.assignment.v1.OrgService",
                 org_service_pb2_grpc.add_OrgServiceServicer_to_server,
-                OrgServicer(self.database, org_changes, self.paging_secret),
+                OrgServicer(self.database, org_changes, OrgChanges(self.database, self.wakeups), self.paging_secret),
             ),
             Served(
                 "banyan.assignment.v1.OwnershipService",
@@ -160,6 +181,34 @@ class Parts:
             ),
         ]
 
+    def session_servicer(self, sessions: Sessions) -> SessionServicer:
+        """Signs in by password, and by the bank's OIDC issuer if there is one."""
+        told, oidc = self.settings, None
+        if told.oidc_issuer:
+            issuer = Issuer(told.oidc_issuer, told.oidc_audience, told.oidc_login_claim, told.oidc_roles_claim)
+            oidc = OidcSignIn(self.database, issuer, IssuerKeys(told.oidc_jwks, told.oidc_ca).claims)
+
+        async def change(login: str, old: str, new: str) -> None:
+            await change_password(self.database, sessions, login, old, new)
+            await self.wakeups.notify(org.FEED)
+
+        return SessionServicer(sessions, self.signer, self.keys, change, oidc)
+
+    def staff_served(self, sessions: Sessions) -> list[Served]:
+        """The services of how staff sign in, and when they are away."""
+        return [
+            Served(
+                "banyan.assignment.v1.StaffAccountService",
+                staff_account_service_pb2_grpc.add_StaffAccountServiceServicer_to_server,
+                StaffAccountServicer(self.database, sessions, self.wakeups, self.paging_secret),
+            ),
+            Served(
+                "banyan.assignment.v1.LeaveService",
+                leave_service_pb2_grpc.add_LeaveServiceServicer_to_server,
+                LeaveServicer(self.database, self.paging_secret),
+            ),
+        ]
+
     def changes_served(self, peers: Peers) -> Served:
         """The service of changes by hand."""
         return Served(
@@ -167,6 +216,13 @@ class Parts:
             ownership_change_service_pb2_grpc.add_OwnershipChangeServiceServicer_to_server,
             OwnershipChangeServicer(self.database, self.wakeups, peers.potential_tags, self.paging_secret),
         )
+
+    def requests_served(self, peers: Peers) -> list[Served]:
+        """The services of requests."""
+        asked = peers.find_customer, peers.open_task
+        added = request_services(self.database, self.wakeups, self.paging_secret, *asked)
+        known = ("OwnershipRequestService", "DelegationService", "BankHolidayService")
+        return [Served(f"banyan.assignment.v1.{name}", *added[name]) for name in known]
 
     def policies_served(self) -> Served:
         """The service of the rules of allocation."""
@@ -196,6 +252,8 @@ class Parts:
         return [
             partial(watch_revocations, self.database, self.revocations, self.wakeups),
             partial(keep_house, self.database),
+            partial(allocate_changed, self.database, self.wakeups),
+            partial(apply_plans, self.database, self.wakeups),
             partial(keep_visits, self.database),
             partial(seal_minutes, self.database),
             self.operations.work,
@@ -224,9 +282,16 @@ async def main(settings: Settings) -> None:
     """Serves until the process is told to stop."""
     parts = Parts(settings)
     net = await mesh(settings, APPLICATION, NEEDS, parts.signer)
-    peers = Peers(key_customer_asked(net.channel(KEY_MARK_SERVICE)), potential_tags_asked(net.channel(TAG_SERVICE)))
+    peers = Peers(
+        key_customer_asked(net.channel(KEY_MARK_SERVICE)),
+        potential_tags_asked(net.channel(TAG_SERVICE)),
+        customer_found(net.channel(CUSTOMER_SERVICE)),
+        open_task_asked(net.channel(TASK_SERVICE)),
+    )
     app = app_of(parts, peers)
-    await serve(settings, replace(app, close=[net.close, *app.close]), net.registry)
+    leader = Leader(net.zookeeper, f"{APPLICATION}/escalations")
+    led = partial(leader.while_leading, partial(watch_deadlines, parts.database, parts.wakeups))
+    await serve(settings, replace(app, jobs=[*app.jobs, led], close=[net.close, *app.close]), net.registry)
 
 
 if __name__ == "__main__":

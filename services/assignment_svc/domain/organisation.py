@@ -18,6 +18,16 @@ class Branch:
     head_id: str | None
     update_time: datetime
     gone: bool = False
+    rev: int = 0
+
+    @property
+    def etag(self) -> str:
+        """The state of the branch as its readers name it."""
+        return f"{self.rev:x}"
+
+    def is_open(self, day: date) -> bool:
+        """Says whether it has business on a day; the first and the last one included."""
+        return (self.open_date or date.min) <= day <= (self.close_date or date.max)
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,12 @@ class Staff:
     successor_id: str | None
     update_time: datetime
     gone: bool = False
+    rev: int = 0
+
+    @property
+    def etag(self) -> str:
+        """The state of the member as his readers name it."""
+        return f"{self.rev:x}"
 
     def is_active(self, day: date) -> bool:
         return (self.active_from_date or date.min) <= day <= (self.active_until_date or date.max)

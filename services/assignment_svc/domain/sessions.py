@@ -1,5 +1,6 @@
 """When a staff member may sign in and stay signed in."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -22,6 +23,12 @@ class Session:
     expire_time: datetime
     ended: bool
     create_time: datetime
+    role_limit: tuple[str, ...] | None = None
+    """The roles that an outside identity leaves him of his own; None leaves all."""
+
+    def roles_left(self, roles: Iterable[str]) -> tuple[str, ...]:
+        """Those of his roles that he has in this session."""
+        return tuple(role for role in roles if self.role_limit is None or role in self.role_limit)
 
 
 class Refresh(Enum):
@@ -53,7 +60,9 @@ def renewed(session: Session, refresh_hash: bytes, at: datetime) -> Session:
     )
 
 
-def begun(session_id: str, staff_id: str, refresh_hash: bytes, at: datetime) -> Session:
+def begun(
+    session_id: str, staff_id: str, refresh_hash: bytes, at: datetime, role_limit: tuple[str, ...] | None = None
+) -> Session:
     """A new session."""
     return Session(
         session_id=session_id,
@@ -64,4 +73,5 @@ def begun(session_id: str, staff_id: str, refresh_hash: bytes, at: datetime) -> 
         expire_time=at + SESSION_LIFE,
         ended=False,
         create_time=at,
+        role_limit=role_limit,
     )

@@ -27,9 +27,18 @@ _MANAGERS = frozenset({Role.BRANCH_HEAD, Role.MANAGER, Role.PRIVATE_MANAGER})
 # Who look after customers of their own.
 _CARERS = frozenset({Role.BRANCH_HEAD, Role.MANAGER, Role.PRIVATE_MANAGER})
 
+_ADMINS = frozenset({Role.ADMIN})
+_LOG_READERS = frozenset({Role.ADMIN, Role.AUDITOR})
+_PLAN_READERS = _LOG_READERS | {Role.BRANCH_HEAD}
+
+# Heads answer requests, and whomever of their branch they name in their place.
+_ANSWERING = _BY_NAME - _SERVICES
+
 ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
     {
         "/banyan.assignment.v1.SessionService/CreateSession": PUBLIC,
+        "/banyan.assignment.v1.SessionService/CreateOidcSession": PUBLIC,
+        "/banyan.assignment.v1.SessionService/ChangePassword": PUBLIC,
         "/banyan.assignment.v1.SessionService/RefreshSession": PUBLIC,
         "/banyan.assignment.v1.SessionService/GetJwks": PUBLIC,
         "/banyan.assignment.v1.SessionService/GetSession": ANY_STAFF,
@@ -39,6 +48,35 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.assignment.v1.OrgService/GetStaff": ANY_ROLE,
         "/banyan.assignment.v1.OrgService/ListStaff": ANY_ROLE,
         "/banyan.assignment.v1.OrgService/WatchOrgChanges": _SERVICES,
+        "/banyan.assignment.v1.OrgService/GetBranchTree": ANY_ROLE,
+        "/banyan.assignment.v1.OrgService/ListBranchPeriods": ANY_ROLE,
+        "/banyan.assignment.v1.OrgService/CreateBranch": _ADMINS,
+        "/banyan.assignment.v1.OrgService/UpdateBranch": _ADMINS,
+        "/banyan.assignment.v1.OrgService/CloseBranch": _ADMINS,
+        "/banyan.assignment.v1.OrgService/CreateStaff": _ADMINS,
+        "/banyan.assignment.v1.OrgService/UpdateStaff": _ADMINS,
+        "/banyan.assignment.v1.OrgService/DeactivateStaff": _ADMINS,
+        "/banyan.assignment.v1.OrgService/BatchUpdateStaff": _ADMINS,
+        "/banyan.assignment.v1.OrgService/GetPlannedOrgChange": _PLAN_READERS,
+        "/banyan.assignment.v1.OrgService/ListPlannedOrgChanges": _PLAN_READERS,
+        "/banyan.assignment.v1.OrgService/WithdrawPlannedOrgChange": _ADMINS,
+        "/banyan.assignment.v1.OrgService/GetOrgChangeEntry": _LOG_READERS,
+        "/banyan.assignment.v1.OrgService/ListOrgChangeEntries": _LOG_READERS,
+        "/banyan.assignment.v1.LeaveService/CreateLeave": ANY_STAFF,
+        "/banyan.assignment.v1.LeaveService/GetLeave": ANY_STAFF,
+        "/banyan.assignment.v1.LeaveService/ListLeaves": ANY_STAFF,
+        "/banyan.assignment.v1.LeaveService/ApproveLeave": ANY_STAFF,
+        "/banyan.assignment.v1.LeaveService/CancelLeave": ANY_STAFF,
+        "/banyan.assignment.v1.StaffAccountService/SetPassword": _ADMINS | _SERVICES,
+        "/banyan.assignment.v1.StaffAccountService/ResetPassword": _ADMINS,
+        "/banyan.assignment.v1.StaffAccountService/CreateOidcMapping": _ADMINS,
+        "/banyan.assignment.v1.StaffAccountService/GetOidcMapping": _LOG_READERS,
+        "/banyan.assignment.v1.StaffAccountService/ListOidcMappings": _LOG_READERS,
+        "/banyan.assignment.v1.StaffAccountService/DeleteOidcMapping": _ADMINS,
+        "/banyan.assignment.v1.StaffAccountService/DeclareStaffRelation": ANY_STAFF,
+        "/banyan.assignment.v1.StaffAccountService/GetStaffRelation": ANY_STAFF,
+        "/banyan.assignment.v1.StaffAccountService/ListStaffRelations": ANY_STAFF,
+        "/banyan.assignment.v1.StaffAccountService/WithdrawStaffRelation": _ADMINS,
         "/banyan.assignment.v1.OwnershipService/GetOwnership": _BY_NAME,
         "/banyan.assignment.v1.OwnershipService/ListOwnerships": _BY_NAME,
         "/banyan.assignment.v1.OwnershipService/ListOwnershipPeriods": _BY_NAME,
@@ -79,6 +117,19 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.assignment.v1.VisitDutyService/CreateVisitPolicy": frozenset({Role.ADMIN, Role.APPROVER}),
         "/banyan.assignment.v1.VisitDutyService/GetVisitPolicy": ANY_ROLE,
         "/banyan.assignment.v1.VisitDutyService/ListVisitPolicies": ANY_ROLE,
+        "/banyan.assignment.v1.OwnershipRequestService/CreateOwnershipRequest": _MANAGERS,
+        "/banyan.assignment.v1.OwnershipRequestService/GetOwnershipRequest": _ANSWERING,
+        "/banyan.assignment.v1.OwnershipRequestService/ListOwnershipRequests": _ANSWERING,
+        "/banyan.assignment.v1.OwnershipRequestService/ApproveOwnershipRequest": _ANSWERING,
+        "/banyan.assignment.v1.OwnershipRequestService/RefuseOwnershipRequest": _ANSWERING,
+        "/banyan.assignment.v1.OwnershipRequestService/WithdrawOwnershipRequest": _MANAGERS,
+        "/banyan.assignment.v1.DelegationService/CreateDelegation": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.assignment.v1.DelegationService/GetDelegation": _ANSWERING,
+        "/banyan.assignment.v1.DelegationService/ListDelegations": _ANSWERING,
+        "/banyan.assignment.v1.DelegationService/EndDelegation": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.assignment.v1.BankHolidayService/GetBankHoliday": ANY_ROLE,
+        "/banyan.assignment.v1.BankHolidayService/ListBankHolidays": ANY_ROLE,
+        "/banyan.assignment.v1.BankHolidayService/SetBankHolidays": frozenset({Role.ADMIN}),
         "/banyan.assignment.v1.MergeService/MergeOwnership": _SERVICES,
         "/banyan.assignment.v1.MergeService/UndoMergeOwnership": _SERVICES,
         "/banyan.assignment.v1.PersonalDataService/ReadPersonalData": _SERVICES,

@@ -9,7 +9,7 @@ import secrets
 import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from argon2 import PasswordHasher
@@ -20,11 +20,13 @@ from chassis import clock
 from chassis.errors import Kind, Refused, not_found
 from chassis.sql.engine import Database
 from services.assignment_svc.domain.organisation import Staff
+from services.assignment_svc.domain.passwords import LENGTH_MAX
 from services.assignment_svc.domain.sessions import Refresh, Session, begun, judge, renewed
 from services.assignment_svc.store import org, sessions
+from services.assignment_svc.store.sessions import Credentials
 from services.assignment_svc.store.throttle import Throttle
 
-PASSWORD_LENGTH_MAX = 256
+PASSWORD_LENGTH_MAX = LENGTH_MAX
 LOGIN_LENGTH_MAX = 64
 _SECRET_BYTES = 32
 _THREADS = 2
@@ -56,23 +58,31 @@ class Sessions:
 
     async def sign_in(self, login: str, password: str) -> SignIn:
         """Begins a session. Refuses unknown logins, wrong passwords and inactive staff alike, and too many tries."""
-        async with self._throttle.trying(login):
-            staff, now = await self._check(login, password)
-        secret, refresh_hash = _new_secret()
-        session = begun(uuid.uuid4().hex, staff.staff_id, refresh_hash, now)
+        staff, known = await self.check(login, password)
+        if known.password_once:
+            message = "an administrator set this password: change it first"
+            raise Refused(Kind.PRECONDITION, "PASSWORD_ONCE", message)
         async with self._database.begin() as tx:
-            await sessions.add_session(tx, session)
-        return SignIn(session, staff, f"{session.session_id}.{secret}", now)
+            return await begin_session(tx, staff, known.now)
 
-    async def _check(self, login: str, password: str) -> tuple[Staff, datetime]:
+    async def check(self, login: str, password: str) -> tuple[Staff, Credentials]:
+        """Who signs in so; refuses as `sign_in` does, and counts with its failures."""
+        async with self._throttle.trying(login):
+            return await self._check(login, password)
+
+    async def hash(self, password: str) -> str:
+        """What a password is checked against later."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
+
+    async def _check(self, login: str, password: str) -> tuple[Staff, Credentials]:
         async with self._database.read() as conn:
             known = await sessions.credentials(conn, login)
         right = await self._verify(known.password_hash or self._decoy, password)
         async with self._database.read() as conn:
             staff = await org.get_staff(conn, known.staff_id or "")
         if not right or staff is None or not staff.is_active(clock.bank_date(known.now)):
-            raise Refused(Kind.UNAUTHENTICATED, "SIGN_IN_REFUSED", "login or password is wrong")
-        return staff, known.now
+            raise sign_in_refused()
+        return staff, known
 
     async def refresh(self, refresh_token: str) -> SignIn:
         """Renews a session. A token's second use ends the session, which is stored although it is refused."""
@@ -95,7 +105,7 @@ class Sessions:
             staff = await org.get_staff(conn, session.staff_id)
         if staff is None:
             raise not_found()
-        return session, staff
+        return session, replace(staff, roles=session.roles_left(staff.roles))
 
     async def sign_out(self, session_id: str) -> None:
         """Ends a session: its tokens are refused here at once, everywhere when the org feed has told."""
@@ -115,7 +125,8 @@ class Sessions:
         staff = await org.get_staff(tx, session.staff_id) if session else None
         if session is None or worth is Refresh.WORTHLESS or staff is None:
             return None, None
-        if not staff.is_active(clock.bank_date(now)):
+        staff = replace(staff, roles=session.roles_left(staff.roles))
+        if not staff.is_active(clock.bank_date(now)) or not staff.roles:
             return None, None
         secret, next_hash = _new_secret()
         session = renewed(session, next_hash, now)
@@ -126,6 +137,22 @@ class Sessions:
         """Says whether the password is right; a hash that is none costs as much as a wrong password."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, _is_right, self._hasher, password_hash, password)
+
+
+async def begin_session(
+    tx: AsyncConnection, staff: Staff, now: datetime, role_limit: tuple[str, ...] | None = None
+) -> SignIn:
+    """Stores a new session. The sign-in tells the roles that the member has in it."""
+    secret, refresh_hash = _new_secret()
+    session = begun(uuid.uuid4().hex, staff.staff_id, refresh_hash, now, role_limit)
+    await sessions.add_session(tx, session)
+    limited = replace(staff, roles=session.roles_left(staff.roles))
+    return SignIn(session, limited, f"{session.session_id}.{secret}", now)
+
+
+def sign_in_refused() -> Refused:
+    """The one refusal of a sign-in, whatever is wrong with it."""
+    return Refused(Kind.UNAUTHENTICATED, "SIGN_IN_REFUSED", "login or password is wrong")
 
 
 def _is_right(hasher: PasswordHasher, password_hash: str, password: str) -> bool:

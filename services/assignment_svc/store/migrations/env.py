@@ -4,9 +4,11 @@ from chassis.sql.migrations import run_env
 from services.assignment_svc.store import (
     tables_acting_managers,
     tables_manual_changes,
+    tables_org_changes,
     tables_policies,
     tables_private_managers,
     tables_requests,
+    tables_score_cards,
     tables_visits,
 )
 
@@ -14,9 +16,11 @@ from services.assignment_svc.store import (
 _TABLES = (
     tables_private_managers,
     tables_manual_changes,
+    tables_org_changes,
     tables_policies,
     tables_acting_managers,
     tables_requests,
+    tables_score_cards,
     tables_visits,
 )
 
