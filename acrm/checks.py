@@ -18,6 +18,7 @@ _WRITTEN: dict[Kind, tuple[str, str]] = {
     "date": (r"\d{4}-\d{2}-\d{2}", "is no date (YYYY-MM-DD)"),
     "amount": (r"-?\d{1,19}", "is no whole number of minor units"),
     "number": (r"-?\d{1,19}", "is no whole number"),
+    "degrees": (r"-?\d{1,3}(\.\d{1,15})?", "are no decimal degrees"),
     "flag": ("true|false", "is neither true nor false"),
     "instant": (
         r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})",

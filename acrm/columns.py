@@ -5,7 +5,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-Kind = Literal["id", "text", "code", "codes", "date", "amount", "number", "flag", "instant"]
+Kind = Literal["id", "text", "code", "codes", "date", "amount", "number", "flag", "instant", "degrees"]
 
 ARROW_OF: dict[Kind, pa.DataType] = {
     "id": pa.string(),
@@ -17,6 +17,7 @@ ARROW_OF: dict[Kind, pa.DataType] = {
     "number": pa.int64(),
     "flag": pa.bool_(),
     "instant": pa.timestamp("us", tz="UTC"),
+    "degrees": pa.float64(),
 }
 
 
@@ -103,3 +104,8 @@ def flag(name: str, description: str) -> Column:
 
 def instant(name: str, description: str, *, required: bool = True) -> Column:
     return Column(name, "instant", description, required=required, past=True)
+
+
+def degrees(name: str, description: str, most: int) -> Column:
+    """An angle on the globe, from `-most` to `most`."""
+    return Column(name, "degrees", description, required=True, minimum=-most, maximum=most)

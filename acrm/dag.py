@@ -32,7 +32,7 @@ from chassis.clock import monotonic_seconds
 _FIRST = ("products",)
 # Then tables in the order in which they need one another; the chains do not wait for each other.
 _CHAINS = (
-    ("branches", "staff", "branch_facts"),
+    ("branches", "staff", "branch_facts", "customer_locations"),
     (
         *("customers", "relations", "accounts", "loans", "cards", "holdings", "consents", "opt_outs"),
         *("monthly_balances", "customer_branch_figures", "customer_figures", "customer_tags", "key_tests"),

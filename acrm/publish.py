@@ -104,7 +104,7 @@ _CUSTOMER = _Importer("banyan.customer.v1.ImportService", customer_import_grpc.I
 _CAMPAIGN = _Importer("banyan.campaign.v1.ImportService", campaign_import_grpc.ImportServiceStub, campaign_import)
 # Who takes which table, in the order in which it is sent.
 _IMPORTERS = {
-    **dict.fromkeys(("branches", "staff", "branch_facts"), (_ASSIGNMENT,)),
+    **dict.fromkeys(("branches", "staff", "branch_facts", "customer_locations"), (_ASSIGNMENT,)),
     **dict.fromkeys(("customers", "relations", "accounts", "loans", "cards", "holdings"), (_CUSTOMER,)),
     **dict.fromkeys(("monthly_balances", "customer_branch_figures", "customer_figures"), (_CUSTOMER,)),
     **dict.fromkeys(("customer_tags", "key_tests"), (_CUSTOMER,)),

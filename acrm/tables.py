@@ -1,7 +1,7 @@
 """The tables of the feed: here and in the modules beside it each column is named, typed and described, once."""
 
 from acrm.business_tables import ACCOUNTS, BALANCES, CARDS, HOLDINGS, LOANS, TRANSACTIONS
-from acrm.columns import CLOSED_TOO_EARLY, Column, Rule, Table, code, day, ident, number, text
+from acrm.columns import CLOSED_TOO_EARLY, Column, Rule, Table, code, day, degrees, ident, number, text
 from acrm.contact_tables import COMPLAINTS, CONSENTS, CONTACTS, OPT_OUTS
 from chassis.caller import Role
 
@@ -89,6 +89,16 @@ CUSTOMERS = Table(
     ),
     required=True,
 )
+CUSTOMER_LOCATIONS = Table(
+    "customer_locations",
+    "Where customers live or do business, of those of whom it is known: visits are compared with it.",
+    ("customer_id",),
+    (
+        ident("customer_id", "The customer.", required=True, reference="customers"),
+        degrees("latitude", "Decimal degrees north, at least -90.", 90),
+        degrees("longitude", "Decimal degrees east, at least -180.", 180),
+    ),
+)
 RELATIONS = Table(
     "relations",
     "Who stands by a customer: `related_customer_id` is the `kind` of `customer_id`.",
@@ -107,6 +117,7 @@ _ORDERED = (
     STAFF,
     PRODUCTS,
     CUSTOMERS,
+    CUSTOMER_LOCATIONS,
     RELATIONS,
     ACCOUNTS,
     LOANS,

@@ -18,6 +18,7 @@ from devstack.demo_cards import cards_table
 from devstack.demo_holdings import draw_holdings, holdings_table
 from devstack.demo_loans import draw_loans, loans_table
 from devstack.demo_people import make_people
+from devstack.demo_places import places_table
 from devstack.demo_relations import relations_table
 from devstack.demo_said import said_tables
 
@@ -68,6 +69,7 @@ def _draw(write: Callable[[str, pa.Table], None], org: demo_org.Org, size: tuple
     write("accounts", business.accounts_table(accounts, balances.ending, balances.unknown))
     write("contacts", demo_contacts.contacts_table(people, seed, BUSINESS_DATE, share))
     write("customers", people.customers)
+    write("customer_locations", places_table(people, seed))
     write("holdings", holdings_table(business, holdings))
     loans = draw_loans(business)
     write("loans", loans_table(business, loans))

@@ -1,0 +1,178 @@
+"""The tables of visits and of what is due of them, as SQLAlchemy Core sees them; the migrations create them."""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from services.assignment_svc.store.tables_private_managers import metadata
+
+
+def _id(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, Text(collation="C"), nullable=nullable)
+
+
+def _text(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, Text, nullable=nullable)
+
+
+def _number(name: str) -> Column[Any]:
+    return Column(name, Integer, nullable=False)
+
+
+def _measure(name: str, *, nullable: bool = True) -> Column[Any]:
+    return Column(name, Double, nullable=nullable)
+
+
+def _day(name: str) -> Column[Any]:
+    return Column(name, Date, nullable=False)
+
+
+def _now(name: str) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=text("bank_now()"))
+
+
+# Where customers live, of those of whom the source knows it.
+customer_locations = Table(
+    "customer_locations",
+    metadata,
+    _id("customer_id"),
+    _measure("latitude", nullable=False),
+    _measure("longitude", nullable=False),
+    PrimaryKeyConstraint("customer_id"),
+)
+
+# `visit_time` is when it was, as far as anybody knows, and never in the future; `late` does not change any more, while
+# the state may. Place and distance are emptied after some months; the band stays.
+visit = Table(
+    "visit",
+    metadata,
+    _id("customer_id"),
+    _id("visit_id"),
+    _id("staff_id"),
+    _id("branch_id"),
+    _text("kind"),
+    _text("content"),
+    Column("attachments", JSONB, nullable=False),
+    _measure("latitude"),
+    _measure("longitude"),
+    _measure("accuracy_m"),
+    _measure("distance_m"),
+    _text("distance_band", nullable=True),
+    Column("device_time", DateTime(timezone=True), nullable=False),
+    Column("visit_time", DateTime(timezone=True), nullable=False),
+    _day("visit_date"),
+    Column("captured_offline", Boolean, nullable=False),
+    _id("device_id", nullable=True),
+    _id("client_visit_id", nullable=True),
+    Column("sent_hash", LargeBinary),
+    Column("late", Boolean, nullable=False),
+    _text("state"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    _now("create_time"),
+    _now("update_time"),
+    Column("withdraw_time", DateTime(timezone=True)),
+    Column("withdraw_reason", Text, nullable=False, server_default=""),
+    PrimaryKeyConstraint("customer_id", "visit_id"),
+    Index("visit_customer_date", "customer_id", "visit_date", "visit_id"),
+    Index("visit_staff", "staff_id", "visit_date", "visit_id"),
+    Index("visit_branch", "branch_id", "visit_date", "visit_id"),
+    Index("visit_located", "visit_date", postgresql_where=text("latitude IS NOT NULL")),
+    Index(
+        "visit_client",
+        "staff_id",
+        "device_id",
+        "client_visit_id",
+        unique=True,
+        postgresql_where=text("device_id IS NOT NULL"),
+    ),
+)
+
+# What visits were before they were corrected.
+visit_version = Table(
+    "visit_version",
+    metadata,
+    _id("customer_id"),
+    _id("visit_id"),
+    _number("version"),
+    _text("kind"),
+    _text("content"),
+    Column("attachments", JSONB, nullable=False),
+    _now("end_time"),
+    _text("end_reason"),
+    PrimaryKeyConstraint("customer_id", "visit_id", "version"),
+)
+
+# In force from `from_date` on until a version that starts later; of one day the newest counts.
+visit_policy = Table(
+    "visit_policy",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    _day("from_date"),
+    *(
+        _number(name)
+        for name in (
+            "late_days",
+            "close_day",
+            "weak_accuracy_m",
+            "radius_m",
+            "speed_max_kmh",
+            "crowd_customers_min",
+            "crowd_radius_m",
+            "crowd_spread_m",
+            "clock_skew_seconds",
+            "kept_months",
+            "whole_until_day",
+        )
+    ),
+    _text("reason"),
+    _text("actor"),
+    _now("create_time"),
+)
+
+visit_duty_line = Table(
+    "visit_duty_line",
+    metadata,
+    Column("version", Integer, ForeignKey("visit_policy.version", ondelete="CASCADE"), nullable=False),
+    _text("customer_class"),
+    Column("balance_min_minor", BigInteger, nullable=False),
+    _number("visits_per_month"),
+    _number("phone_percent"),
+    _number("lobby_percent"),
+    PrimaryKeyConstraint("version", "customer_class", "balance_min_minor"),
+)
+
+# The months that are over, whose duties are kept as they were at the end.
+visit_month = Table("visit_month", metadata, Column("month_date", Date, primary_key=True), _now("create_time"))
+
+visit_duty = Table(
+    "visit_duty",
+    metadata,
+    _id("customer_id"),
+    _day("month_date"),
+    _id("branch_id"),
+    _id("manager_id"),
+    _text("customer_class"),
+    _number("due_count"),
+    _number("phone_percent"),
+    _number("lobby_percent"),
+    _day("entry_date"),
+    PrimaryKeyConstraint("customer_id", "month_date"),
+    Index("visit_duty_branch", "month_date", "branch_id", "customer_id"),
+    Index("visit_duty_manager", "month_date", "manager_id", "customer_id"),
+)
