@@ -9,6 +9,7 @@ from banyan.assignment.v1 import (
     acting_manager_service_pb2_grpc,
     audit_service_pb2,
     audit_service_pb2_grpc,
+    branch_change_service_pb2_grpc,
     import_service_pb2,
     import_service_pb2_grpc,
     leave_service_pb2_grpc,
@@ -43,8 +44,8 @@ from chassis.sql.engine import Database
 from chassis.sql.migrations import migrate
 from chassis.tokens import KeyRing, Revocations, Signer, Verifier
 from services.assignment_svc.domain.oidc import Issuer
-from services.assignment_svc.jobs.escalations import watch_deadlines
 from services.assignment_svc.jobs.allocate_changed import allocate_changed
+from services.assignment_svc.jobs.escalations import watch_deadlines
 from services.assignment_svc.jobs.housekeeping import keep_house
 from services.assignment_svc.jobs.org_plans import apply_plans
 from services.assignment_svc.jobs.sessions import watch_revocations
@@ -55,6 +56,7 @@ from services.assignment_svc.peers.oidc import IssuerKeys
 from services.assignment_svc.peers.potential_tags import TAG_SERVICE, potential_tags_asked
 from services.assignment_svc.peers.tasks import TASK_SERVICE, OpenTask, open_task_asked
 from services.assignment_svc.rpc.acting_managers import ActingManagerServicer
+from services.assignment_svc.rpc.branch_changes import APPLY, Applying, BranchChangeServicer
 from services.assignment_svc.rpc.leave_service import LeaveServicer
 from services.assignment_svc.rpc.merge_service import MergeServicer
 from services.assignment_svc.rpc.org_changes import OrgChanges
@@ -107,6 +109,7 @@ class Parts:
         long_work = {
             ALLOCATE: Allocating(self.database, self.wakeups),
             TRY: Trying(self.database),
+            APPLY: Applying(self.database, self.wakeups),
             VERIFY: Verifying(self.database, audit_service_pb2),
         }
         self.operations = Operations(self.database, "assignment", long_work)
@@ -132,6 +135,7 @@ class Parts:
             *self.visits_served(),
             self.policies_served(),
             self.changes_served(peers),
+            self.branch_changes_served(),
             *self.requests_served(peers),
             *self.staff_served(sessions),
             Served(
@@ -215,6 +219,14 @@ class Parts:
             "banyan.assignment.v1.OwnershipChangeService",
             ownership_change_service_pb2_grpc.add_OwnershipChangeServiceServicer_to_server,
             OwnershipChangeServicer(self.database, self.wakeups, peers.potential_tags, self.paging_secret),
+        )
+
+    def branch_changes_served(self) -> Served:
+        """The service of mergers, closings and splits of branches."""
+        return Served(
+            "banyan.assignment.v1.BranchChangeService",
+            branch_change_service_pb2_grpc.add_BranchChangeServiceServicer_to_server,
+            BranchChangeServicer(self.database, self.operations, self.paging_secret),
         )
 
     def requests_served(self, peers: Peers) -> list[Served]:

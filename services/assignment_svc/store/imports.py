@@ -11,9 +11,11 @@ from chassis.sql.bulk import BulkTable, RowError, unknown_references
 from chassis.sql.merged_rows import mapped
 from chassis.sql.removals import remaining
 from services.assignment_svc.domain.organisation import circles
-from services.assignment_svc.store import org
+from services.assignment_svc.store import customer_locations, org
 from services.assignment_svc.store.merged_tables import FACTS_AS_TOLD
-from services.assignment_svc.store.upserts import upsert_branches, upsert_facts, upsert_staff
+from services.assignment_svc.store.score_imports import score_tables
+from services.assignment_svc.store.recoded_rows import recoded
+from services.assignment_svc.store.upserts import feed_value, upsert_branches, upsert_facts, upsert_staff
 
 BRANCH_FACTS = "branch_facts"
 _ROW_ERRORS_MAX = 10_000
@@ -85,10 +87,26 @@ FACTS_SCHEMA = pa.schema(
 )
 
 
+# By the logins as they will be: where people gave another one and the feed tells nothing new, that one stays.
+_LOGIN_TAKEN = f"""s.staff_id IN (
+  SELECT staff_id FROM (
+    SELECT staff_id, login, count(*) OVER (PARTITION BY login) AS owners FROM (
+      SELECT s.staff_id, {feed_value("login")} AS login FROM {{staging}} s LEFT JOIN staff t0 USING (staff_id)
+      UNION ALL
+      SELECT t.staff_id, t.login FROM staff t
+      WHERE NOT EXISTS (SELECT FROM {{staging}} u WHERE u.staff_id = t.staff_id)
+    ) afterwards
+  ) counted WHERE login IS NOT NULL AND owners > 1)"""  # noqa: S608 - our names
+
+
 async def _check_branches(tx: AsyncConnection, staging: str) -> list[RowError]:
     """Every parent is a branch of the feed or known already, and nobody is his own ancestor."""
     tree = await org.parents(tx)
-    rows = (await tx.execute(text(f'SELECT "row", branch_id, parent_id FROM {staging} ORDER BY "row"'))).all()  # noqa: S608 - our names
+    # Where people put a branch elsewhere and the feed tells nothing new, it stays there.
+    parent = feed_value("parent_id")
+    query = f"""SELECT s."row", s.branch_id, {parent} AS parent_id
+      FROM {staging} s LEFT JOIN branch t0 ON t0.branch_id = s.branch_id ORDER BY s."row\""""  # noqa: S608 - our names
+    rows = (await tx.execute(text(query))).all()
     tree.update({row.branch_id: row.parent_id for row in rows})
     unknown = [
         RowError(row.row, "parent_id", "REFERENCE_UNKNOWN", row.parent_id, "names nothing that exists")
@@ -122,10 +140,7 @@ async def _check_staff(tx: AsyncConnection, staging: str) -> list[RowError]:
             staging,
             "login",
             "is another member's too",
-            f"""login IS NOT NULL AND (
-              EXISTS (SELECT FROM {staging} t WHERE t.login = s.login AND t.staff_id <> s.staff_id)
-              OR EXISTS (SELECT FROM staff t WHERE t.login = s.login AND t.staff_id <> s.staff_id
-                AND NOT EXISTS (SELECT FROM {staging} u WHERE u.staff_id = t.staff_id)))""",  # noqa: S608 - our names
+            _LOGIN_TAKEN.replace("{staging}", staging),
         ),
         *await _broken(tx, staging, "login", "is longer than 64 characters", "length(login) > 64"),
         *await _broken(
@@ -134,7 +149,7 @@ async def _check_staff(tx: AsyncConnection, staging: str) -> list[RowError]:
     ]
 
 
-async def _check_facts(tx: AsyncConnection, staging: str) -> list[RowError]:
+async def check_facts(tx: AsyncConnection, staging: str) -> list[RowError]:
     """Branches exist, and what is live says what it is."""
     return [
         *await unknown_references(tx, staging, "branch_id", "branch", "branch_id"),
@@ -186,7 +201,12 @@ def bulk_tables() -> Sequence[BulkTable]:
         BulkTable("branches", BRANCHES_SCHEMA, ("branch_id",), upsert_branches, _check_branches),
         BulkTable("staff", STAFF_SCHEMA, ("staff_id",), upsert_staff, _check_staff),
         mapped(
-            BulkTable(BRANCH_FACTS, FACTS_SCHEMA, facts_key, upsert_facts, _check_facts, remaining=left),
+            recoded(
+                BulkTable(BRANCH_FACTS, FACTS_SCHEMA, facts_key, upsert_facts, check_facts, remaining=left),
+                FACTS_AS_TOLD,
+            ),
             combine=FACTS_AS_TOLD,
         ),
+        customer_locations.bulk_table(),
+        *score_tables(),
     )

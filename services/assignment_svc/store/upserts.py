@@ -6,6 +6,7 @@ from datetime import date
 from sqlalchemy import Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.assignment_svc.store.org_changes import FEED_ACTOR, Telling, tell
 from services.assignment_svc.store.tables import branch, branch_facts, staff
 
 _PLAIN_FACTS = [
@@ -51,19 +52,43 @@ def _same(*names: str) -> dict[str, str]:
     return {name: f's."{name}"' for name in names}
 
 
+# What the feed tells of a column counts if it told another value before; else what people made of it stays. Of a row
+# that it tells for the first time it counts too, but what it leaves empty stays.
+def feed_value(name: str, staged: str | None = None, told: str | None = None) -> str:
+    """A column of a row that people change too: `staged` is its value in the feed, `told` what is kept of that."""
+    staged = staged or f's."{name}"'
+    told = told or staged
+    return f"""CASE WHEN t0.source IS NULL THEN coalesce({staged}, t0."{name}")
+    WHEN t0.source -> '{name}' IS NOT DISTINCT FROM to_jsonb({told}) THEN t0."{name}" ELSE {staged} END"""
+
+
+def _kept(told: Mapping[str, str]) -> str:
+    """What is kept of what the feed tells."""
+    pairs = ", ".join(f"'{name}', {value}" for name, value in told.items())
+    return f"jsonb_strip_nulls(jsonb_build_object({pairs}))"
+
+
+_BRANCH_COLUMNS = ("display_name", "parent_id", "legal_entity", "open_date", "close_date")
 _BRANCHES = _statement(
-    branch, ["branch_id"], _same("display_name", "parent_id", "legal_entity", "open_date", "close_date")
+    branch,
+    ["branch_id"],
+    {**{name: feed_value(name) for name in _BRANCH_COLUMNS}, "source": _kept(_same(*_BRANCH_COLUMNS))},
 )
-# A feed without hashes takes nobody's password away. Branches tell their heads, so they change with them.
+_STAFF_COLUMNS = ("display_name", "branch_id", "login", "active_from_date", "active_until_date", "successor_id")
+# A feed without hashes takes nobody's password away.
+_HASH = "encode(sha256(convert_to(s.password_hash, 'UTF8')), 'hex')"
+_TOLD_HASH = f"coalesce({_HASH}, t0.source ->> 'password_hash')"
+_PASSWORD = feed_value("password_hash", told=_TOLD_HASH)
+# Branches tell their heads, so they change with them.
 _STAFF = _statement(
     staff,
     ["staff_id"],
     {
-        **_same("display_name", "branch_id"),
-        "roles": "string_to_array(s.roles, ';')",
-        "login": "s.login",
-        "password_hash": "coalesce(s.password_hash, t0.password_hash)",
-        **_same("active_from_date", "active_until_date", "successor_id"),
+        **{name: feed_value(name) for name in _STAFF_COLUMNS},
+        "roles": feed_value("roles", "string_to_array(s.roles, ';')", "s.roles"),
+        "password_hash": _PASSWORD,
+        "password_once": f"coalesce(t0.password_once AND ({_PASSWORD}) IS NOT DISTINCT FROM t0.password_hash, false)",
+        "source": _kept({**_same(*_STAFF_COLUMNS), "roles": "s.roles", "password_hash": _TOLD_HASH}),
     },
     """, led AS (
   SELECT branch_id FROM written WHERE 'BRANCH_HEAD' = ANY (roles)
@@ -74,13 +99,20 @@ _STAFF = _statement(
 )""",
 )
 # The last live day moves every night while anything is live: it is kept only once nothing is.
-_FACTS = _statement(
+_FACT_VALUES = {
+    **_same(*_PLAIN_FACTS),
+    "last_live_date": "CASE WHEN NOT (s.loan_live OR s.card_live OR s.deposit_live) THEN s.last_live_date END",
+}
+_FACTS = _statement(branch_facts, ["customer_id", "branch_id"], _FACT_VALUES)
+# Who is being decided over right now is waited for, and then waits anew: he may have been read without these facts.
+_CHANGED_FACTS = _statement(
     branch_facts,
     ["customer_id", "branch_id"],
-    {
-        **_same(*_PLAIN_FACTS),
-        "last_live_date": "CASE WHEN NOT (s.loan_live OR s.card_live OR s.deposit_live) THEN s.last_live_date END",
-    },
+    _FACT_VALUES,
+    """, noted AS (
+  INSERT INTO changed_facts (customer_id) SELECT DISTINCT customer_id FROM written ORDER BY customer_id
+  ON CONFLICT (customer_id) DO UPDATE SET customer_id = excluded.customer_id
+)""",
 )
 
 
@@ -97,15 +129,22 @@ WHERE (loan_live OR card_live OR deposit_live)
 
 
 async def upsert_branches(tx: AsyncConnection, staging: str, lower: str, upper: str) -> tuple[int, int]:
+    await tell(tx, Telling(FEED_ACTOR))
     return await _run(tx, _BRANCHES, staging, lower, upper)
 
 
 async def upsert_staff(tx: AsyncConnection, staging: str, lower: str, upper: str) -> tuple[int, int]:
+    await tell(tx, Telling(FEED_ACTOR))
     return await _run(tx, _STAFF, staging, lower, upper)
 
 
 async def upsert_facts(tx: AsyncConnection, staging: str, lower: str, upper: str) -> tuple[int, int]:
     return await _run(tx, _FACTS, staging, lower, upper)
+
+
+async def upsert_changed_facts(tx: AsyncConnection, staging: str, lower: str, upper: str) -> tuple[int, int]:
+    """As all facts, and remembers whose were written."""
+    return await _run(tx, _CHANGED_FACTS, staging, lower, upper)
 
 
 async def end_missing_facts(tx: AsyncConnection, staging: str, day: date) -> None:

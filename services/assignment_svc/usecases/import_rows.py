@@ -6,13 +6,13 @@ from datetime import date
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.sql.bulk import BulkCounts, BulkImport
+from chassis.sql.bulk import BulkCounts, BulkImport, RowError
 from chassis.sql.engine import Database
 from chassis.wakeups import Wakeups
-from services.assignment_svc.store import allocation, org
+from services.assignment_svc.store import allocation, changed_facts, org
 from services.assignment_svc.store.imports import BRANCH_FACTS, bulk_tables
-from services.assignment_svc.store.upserts import end_missing_facts
-from services.assignment_svc.usecases.nights import night_past
+from services.assignment_svc.store.upserts import end_missing_facts, upsert_changed_facts
+from services.assignment_svc.usecases.nights import check_changes, night_past
 
 
 class FeedImport(BulkImport):
@@ -23,7 +23,10 @@ class FeedImport(BulkImport):
             replace(table, start=_withdraw_facts, finish=_complete_facts) if table.name == BRANCH_FACTS else table
             for table in bulk_tables()
         ]
-        super().__init__(database, tables)
+        changes = replace(
+            changed_facts.bulk_table(), check=_check_changes, start=_begin_changes, upsert=_upsert_changes
+        )
+        super().__init__(database, [*tables, changes])
         self._facts = database
         self._wakeups = wakeups
 
@@ -33,7 +36,8 @@ class FeedImport(BulkImport):
         """Stores the rows of one table. Refuses facts of a day before the last one allocated."""
         if header_table != BRANCH_FACTS:
             counts = await super().run(header_table, business_date, chunks, allow_removals=allow_removals)
-            await self._wakeups.notify(org.FEED)
+            is_changes = header_table == changed_facts.BRANCH_FACTS_CHANGES
+            await self._wakeups.notify(changed_facts.WAKE_UP if is_changes else org.FEED)
             return counts
         async with self._facts.read() as conn:
             so_far = await allocation.progress(conn)
@@ -51,6 +55,26 @@ async def _complete_facts(tx: AsyncConnection, staging: str, business_date: date
     """Ends what the new facts tell nothing of, and lets them count: no night sees one without the other."""
     await end_missing_facts(tx, staging, business_date)
     await allocation.set_facts_date(tx, business_date)
+
+
+async def _check_changes(tx: AsyncConnection, staging: str) -> list[RowError]:
+    await changed_facts.leave_merged(tx, staging)
+    return await changed_facts.bulk_table().check(tx, staging)
+
+
+async def _begin_changes(tx: AsyncConnection, staging: str, business_date: date) -> None:
+    """Lets facts of a day come within it, once the night before has run."""
+    del staging
+    await changed_facts.lock_day(tx)
+    check_changes(await allocation.progress(tx), business_date)
+    await changed_facts.begin(tx, business_date)
+
+
+async def _upsert_changes(tx: AsyncConnection, staging: str, lower: str, upper: str) -> tuple[int, int]:
+    """Stores rows as long as no whole facts have begun to come, which know better."""
+    so_far = await allocation.hold_progress(tx)
+    check_changes(so_far, so_far.changes_date or date.min)
+    return await upsert_changed_facts(tx, staging, lower, upper)
 
 
 def _check_date(business_date: date, last_night: date | None) -> None:

@@ -24,6 +24,8 @@ from chassis.caller import Role
 from services.assignment_svc.store import allocation
 from services.assignment_svc.usecases.allocate_ownerships import allocate_ownerships
 
+longrunning: Any = operations_pb2
+
 EMPTY = (
     "TRUNCATE branch, staff, staff_duty, branch_facts, ownership, owner, owner_period, policy_trial, policy_trial_row,"
     " policy_trial_branch, policy_trial_manager"
@@ -116,7 +118,7 @@ class Asker:
         async with asyncio.timeout(30):
             while not operation.done:
                 await asyncio.sleep(0.05)
-                request = operations_pb2.GetOperationRequest(name=operation.name)
+                request = longrunning.GetOperationRequest(name=operation.name)
                 operation = await self.operations.GetOperation(request, metadata=self.metadata)
         assert operation.WhichOneof("result") == "response", operation
         trial = ownership_policy_pb2.PolicyTrial()
@@ -145,7 +147,7 @@ def approver(bank):
 async def refused(call: Any) -> tuple[grpc.StatusCode, error_details_pb2.ErrorInfo, list[str]]:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
-    status = rpc_status.from_call(caught.value)
+    status = rpc_status.from_call(caught.value)  # pyright: ignore[reportArgumentType]  # works for aio too
     info, fields = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     for detail in status.details:
         detail.Unpack(info)
