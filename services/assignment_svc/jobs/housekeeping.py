@@ -6,6 +6,7 @@ from chassis.sql.engine import Database
 from chassis.sql.idempotency import forget_answers
 from chassis.sql.partitions import add_coming_months
 from services.assignment_svc.store import acting_managers, oidc_mappings, sessions
+from services.assignment_svc.usecases.policy_trials import forget_expired
 
 _EVERY_SECONDS = 600.0
 
