@@ -13,8 +13,8 @@ from chassis.sql.removals import remaining
 from services.assignment_svc.domain.organisation import circles
 from services.assignment_svc.store import customer_locations, org
 from services.assignment_svc.store.merged_tables import FACTS_AS_TOLD
-from services.assignment_svc.store.score_imports import score_tables
 from services.assignment_svc.store.recoded_rows import recoded
+from services.assignment_svc.store.score_imports import score_tables
 from services.assignment_svc.store.upserts import feed_value, upsert_branches, upsert_facts, upsert_staff
 
 BRANCH_FACTS = "branch_facts"
