@@ -37,6 +37,15 @@ class Tag:
     branch_id: str | None
     actor: str
     create_time: datetime
+    retire_time: datetime | None = None
+
+
+@dataclass(frozen=True)
+class WantedTags:
+    """Which definitions are asked for: of one kind, or of any."""
+
+    kind: TagKind | None = None
+    with_retired: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,8 @@ class Confirmation:
     as_of_date: date
     expiry_date: date
     evidence: Mapping[str, Any]
+    told_date: date | None = None
+    """The last night that told of tags at all; until another one has, nothing expires."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,9 @@ class CustomerTag:
             return self.override.is_set
         if self.setting is not None and (self.setting.end_date is None or day <= self.setting.end_date):
             return True
-        return self.confirmation is not None and day <= self.confirmation.expiry_date
+        if self.confirmation is None:
+            return False
+        return min(day, self.confirmation.told_date or day) <= self.confirmation.expiry_date
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ def tag_to_wire(tag: Tag) -> tag_pb2.Tag:
         branch=names.make("branches", tag.branch_id),
         actor=tag.actor,
         create_time=wire.time_to_wire(tag.create_time),
+        retire_time=wire.time_to_wire(tag.retire_time),
     )
 
 

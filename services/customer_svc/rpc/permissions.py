@@ -67,6 +67,7 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.customer.v1.TagService/GetTag": ANY_ROLE,
         "/banyan.customer.v1.TagService/ListTags": ANY_ROLE,
         "/banyan.customer.v1.TagService/CreateTag": frozenset({Role.BRANCH_HEAD}),
+        "/banyan.customer.v1.TagService/RetireTag": frozenset({Role.BRANCH_HEAD}),
         "/banyan.customer.v1.TagService/GetCustomerTag": _BY_NAME,
         "/banyan.customer.v1.TagService/ListCustomerTags": _BY_NAME,
         "/banyan.customer.v1.TagService/BatchGetPotentialTags": _SERVICES,

@@ -14,7 +14,7 @@ from chassis.errors import invalid_field
 from chassis.once import Write, once
 from chassis.sql.engine import Database
 from chassis.streams import Context
-from services.customer_svc.domain.tags import CustomerTag, HandChange
+from services.customer_svc.domain.tags import CustomerTag, HandChange, WantedTags
 from services.customer_svc.domain.viewing import Viewer
 from services.customer_svc.rpc import convert, convert_tags
 from services.customer_svc.store import tags as store
@@ -40,9 +40,10 @@ class TagServicer(tag_service_pb2_grpc.TagServiceServicer):
     async def ListTags(self, request: pb.ListTagsRequest, _context: Context) -> pb.ListTagsResponse:
         size = paging.page_size(request.page_size)
         key = paging.decode(request.page_token, request, self._paging_secret)
-        kind, viewer = convert_tags.kind_from_wire(request.kind), convert.viewer_of(current_caller())
+        wanted = WantedTags(convert_tags.kind_from_wire(request.kind), request.show_retired)
+        viewer = convert.viewer_of(current_caller())
         async with self._database.read() as conn:
-            found = await tags.list_tags(conn, kind, viewer, str(key[0]) if key else "", size)
+            found = await tags.list_tags(conn, wanted, viewer, str(key[0]) if key else "", size)
         more = len(found) > size
         return pb.ListTagsResponse(
             tags=map(convert_tags.tag_to_wire, found[:size]),
@@ -57,6 +58,15 @@ class TagServicer(tag_service_pb2_grpc.TagServiceServicer):
 
         write = Write("CreateTag", request, partial(tags.check_sharing, viewer=viewer, branch_id=tag.branch_id))
         return await once(self._database, write, tag_pb2.Tag, create)
+
+    async def RetireTag(self, request: pb.RetireTagRequest, _context: Context) -> pb.RetireTagResponse:
+        code, viewer = names.parse_one("tags", request.name), convert.viewer_of(current_caller())
+
+        async def retire(tx: AsyncConnection) -> pb.RetireTagResponse:
+            return pb.RetireTagResponse(tag=convert_tags.tag_to_wire(await tags.retire_tag(tx, viewer, code)))
+
+        write = Write("RetireTag", request, partial(tags.may_retire, viewer=viewer, code=code))
+        return await once(self._database, write, pb.RetireTagResponse, retire)
 
     async def GetCustomerTag(self, request: pb.GetCustomerTagRequest, _context: Context) -> tag_pb2.CustomerTag:
         customer_id, code = names.parse("customers/*/tags/*", request.name)

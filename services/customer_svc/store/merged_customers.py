@@ -15,6 +15,7 @@ from chassis.sql.merging import Merging, add_merged, divide, remove_merged, unit
 from services.customer_svc.domain.merges import Counts
 from services.customer_svc.store import tag_sync
 from services.customer_svc.store.figure_columns import FIGURES
+from services.customer_svc.store.merged_groups import hold_memberships, settle_member_counts
 from services.customer_svc.store.merged_tables import TABLES, figures
 
 _IMPORTED = (
@@ -102,7 +103,9 @@ async def unite_customers(tx: AsyncConnection, merging: Merging, day: date) -> N
     if not await add_merged(tx, merging):
         return
     await tx.execute(_KEEP, vars(merging))
+    members = await hold_memberships(tx, merging)
     await unite(tx, TABLES, merging)
+    await settle_member_counts(tx, merging, members)
     for statement in (_ADD_UP, _MARK, _GO):
         await tx.execute(statement, vars(merging))
     await tag_sync.sync_one(tx, merging.survivor_id, day)
@@ -113,7 +116,9 @@ async def divide_customers(tx: AsyncConnection, merging: Merging, day: date) -> 
     """Gives back what `unite_customers` moved; the other is there again. A second call changes nothing."""
     if not await remove_merged(tx, merging):
         return
+    members = await hold_memberships(tx, merging)
     await divide(tx, TABLES, merging)
+    await settle_member_counts(tx, merging, members)
     alive = text("UPDATE customers SET gone = false WHERE customer_id = :merged_id")
     for statement in (_COME_BACK, alive, _FORGET):
         await tx.execute(statement, vars(merging))

@@ -55,6 +55,7 @@ tags = Table(
     _text("branch_id", nullable=True),
     _text("actor"),
     _time("create_time"),
+    Column("retire_time", DateTime(timezone=True)),
 )
 
 # What the batch says; imports write nothing else.
@@ -103,8 +104,14 @@ tag_changes = Table(
     _time("create_time"),
 )
 
-# Up to which business date customers lost what had expired.
-tag_day = Table("tag_day", METADATA, Column("only_row", SmallInteger, primary_key=True), _day("applied_date"))
+# Up to which business date customers lost what had expired, and which night told of potential tags last.
+tag_day = Table(
+    "tag_day",
+    METADATA,
+    Column("only_row", SmallInteger, primary_key=True),
+    _day("applied_date"),
+    _day("told_date", nullable=True),
+)
 
 key_policies = Table(
     "key_policies",

@@ -100,6 +100,7 @@ async def _upsert_nothing(tx: AsyncConnection, staging: str, lower: str, upper: 
 
 async def _finish_tags(tx: AsyncConnection, staging: str, business_date: date) -> None:
     """What the night did not confirm stays until its expiry. A feed that tells of other days is gone through again."""
+    await tag_sync.tell_night(tx, business_date)
     others = text(_OTHER_DAYS.replace("{staging}", staging)).bindparams(bindparam("day", type_=Date))
     if (await tx.execute(others, {"day": business_date})).scalar_one():
         await tag_sync.sync_told(tx, staging, ("", _LAST), business_date)

@@ -13,10 +13,12 @@ BATCH = "batch"
 # A feed reader waits for the oldest transaction of the server (design 4.6).
 EXPIRED_AT_ONCE = 20_000
 
-# What customers carry on a day. `domain.tags.CustomerTag.is_live` says the same of one tag.
+# What customers carry on a day. `domain.tags.CustomerTag.is_live` says the same of one tag. What the batch said holds
+# on beyond its last day until a night has told again: nobody confirms what no night looked at.
 _LIVE = """
   SELECT p.customer_id, p.tag_code FROM potential_tags AS p
-  WHERE p.customer_id IN (SELECT customer_id FROM asked) AND p.expiry_date >= :day AND NOT EXISTS (
+  WHERE p.customer_id IN (SELECT customer_id FROM asked)
+    AND p.expiry_date >= least(CAST(:day AS date), (SELECT told_date FROM tag_day)) AND NOT EXISTS (
     SELECT FROM tag_overrides AS o
     WHERE o.customer_id = p.customer_id AND o.tag_code = p.tag_code AND NOT o.is_set AND o.end_date >= :day
   )
@@ -68,6 +70,18 @@ _APPLY_DAY = text(
     "INSERT INTO tag_day AS t (applied_date) VALUES (:day) ON CONFLICT (only_row) DO UPDATE"
     " SET applied_date = excluded.applied_date WHERE t.applied_date < excluded.applied_date"
 ).bindparams(bindparam("day", type_=Date))
+
+
+_TELL = text(
+    "INSERT INTO tag_day AS t (applied_date, told_date) VALUES (date '0001-01-01', :day)"
+    " ON CONFLICT (only_row) DO UPDATE SET told_date = greatest(t.told_date, excluded.told_date),"
+    " applied_date = least(t.applied_date, coalesce(t.told_date, excluded.applied_date))"
+).bindparams(bindparam("day", type_=Date))
+
+
+async def tell_night(tx: AsyncConnection, day: date) -> None:
+    """Remembers that a night has told of potential tags: what had its last day before may end now."""
+    await tx.execute(_TELL, {"day": day})
 
 
 async def sync_one(tx: AsyncConnection, customer_id: str, day: date) -> None:

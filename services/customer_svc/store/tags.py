@@ -17,6 +17,7 @@ from services.customer_svc.domain.tags import (
     TagChange,
     TagKind,
     TagPolicy,
+    WantedTags,
 )
 
 # Shared with a branch is what the whole bank has, and what a branch above it or below it made.
@@ -32,19 +33,21 @@ SELECT * FROM tags WHERE (branch_id IS NULL OR :everything OR branch_id IN (TABL
 """
 _GET = text(f"{_SHARED} AND tag_code = :code").bindparams(bindparam("branch_id", type_=Text))
 _LIST = text(
-    f"{_SHARED} AND tag_code > :after AND (:kind = '' OR kind = :kind) ORDER BY tag_code LIMIT :limit"
+    f"{_SHARED} AND tag_code > :after AND (:kind = '' OR kind = :kind) AND (:retired OR retire_time IS NULL)"
+    " ORDER BY tag_code LIMIT :limit"
 ).bindparams(bindparam("branch_id", type_=Text), bindparam("kind", type_=Text))
 _ADD = text(
     "INSERT INTO tags (tag_code, kind, display_name, display_name_en, rule_text, rule_text_en, branch_id, actor)"
     " VALUES (:code, 'MANUAL', :display_name, :display_name_en, :rule_text, :rule_text_en, :branch_id, :actor)"
     " ON CONFLICT DO NOTHING RETURNING *"
 )
+_RETIRE = text("UPDATE tags SET retire_time = coalesce(retire_time, bank_now()) WHERE tag_code = :code RETURNING *")
 _POLICY = text(
     "SELECT version, expiry_days, override_days_max FROM tag_policies WHERE start_date <= :day"
     " ORDER BY start_date DESC, version DESC LIMIT 1"
 ).bindparams(bindparam("day", type_=Date))
 _OF_CUSTOMER = text("""
-SELECT t.*, p.rule_version, p.as_of_date, p.expiry_date, p.evidence,
+SELECT t.*, p.rule_version, p.as_of_date, p.expiry_date, p.evidence, (SELECT told_date FROM tag_day) AS told_date,
   m.reason AS m_reason, m.end_date AS m_end_date, m.actor AS m_actor, m.create_time AS m_create_time,
   o.is_set, o.reason AS o_reason, o.end_date AS o_end_date, o.actor AS o_actor, o.create_time AS o_create_time
 FROM tags AS t
@@ -97,11 +100,11 @@ async def get_tag(conn: AsyncConnection, code: str, branch_id: str | None) -> Ta
 
 
 async def list_tags(
-    conn: AsyncConnection, kind: TagKind | None, branch_id: str | None, after: str, limit: int
+    conn: AsyncConnection, wanted: WantedTags, branch_id: str | None, after: str, limit: int
 ) -> list[Tag]:
     """The definitions that are shared with a branch by code, from `after` on; None for the branch asks for all."""
-    values = {"branch_id": branch_id or "", "everything": branch_id is None, "kind": kind or ""}
-    rows = await conn.execute(_LIST, {**values, "after": after, "limit": limit})
+    values = {"branch_id": branch_id or "", "everything": branch_id is None, "kind": wanted.kind or ""}
+    rows = await conn.execute(_LIST, {**values, "retired": wanted.with_retired, "after": after, "limit": limit})
     return [_tag(row) for row in rows]
 
 
@@ -110,6 +113,11 @@ async def add_tag(tx: AsyncConnection, tag: Tag) -> Tag | None:
     names = ("code", "display_name", "display_name_en", "rule_text", "rule_text_en", "branch_id", "actor")
     row = (await tx.execute(_ADD, {name: getattr(tag, name) for name in names})).one_or_none()
     return _tag(row) if row else None
+
+
+async def retire_tag(tx: AsyncConnection, code: str) -> Tag:
+    """Retires a tag, if it is not retired already."""
+    return _tag((await tx.execute(_RETIRE, {"code": code})).one())
 
 
 async def of_customer(conn: AsyncConnection, customer_id: str, day: date, code: str = "") -> list[CustomerTag]:
@@ -166,13 +174,15 @@ def _tag(row: Row[Any]) -> Tag:
         branch_id=row.branch_id,
         actor=row.actor,
         create_time=row.create_time,
+        retire_time=row.retire_time,
     )
 
 
 def _customer_tag(customer_id: str, row: Row[Any]) -> CustomerTag:
     confirmation = setting = override = None
     if row.as_of_date is not None:
-        confirmation = Confirmation(row.rule_version, row.as_of_date, row.expiry_date, row.evidence)
+        told = (row.rule_version, row.as_of_date, row.expiry_date, row.evidence, row.told_date)
+        confirmation = Confirmation(*told)
     if row.m_reason is not None:
         setting = Setting(row.m_reason, row.m_end_date, row.m_actor, row.m_create_time)
     if row.o_reason is not None:

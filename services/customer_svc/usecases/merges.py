@@ -112,7 +112,7 @@ async def decide(tx: AsyncConnection, reading: Reading, decision: Decision) -> M
         raise Refused(Kind.PRECONDITION, "MERGE_STATE", message, given)
     branch_ids = _answering(merge, decision.verb, person)
     if decision.verb is Verb.UNDO:
-        await _check_undo(tx, merge)
+        await _check_undo(tx, merge, person)
     whole = decision.verb in {Verb.REJECT, Verb.CANCEL} or is_complete(merge, decision.verb, branch_ids)
     event = (decision.verb, person.staff_id, branch_ids, decision.reason)
     await merges.record(tx, merge, event, after if whole else merge.state)
@@ -175,7 +175,7 @@ def _answering(merge: Merge, verb: Verb, person: Person) -> frozenset[str]:
     return branch_ids
 
 
-async def _check_undo(tx: AsyncConnection, merge: Merge) -> None:
+async def _check_undo(tx: AsyncConnection, merge: Merge, person: Person) -> None:
     until = merge.undo_until_time
     assert until is not None, "a merge that is done has a time"
     if await duplicates.bank_now(tx) >= until:
@@ -183,7 +183,8 @@ async def _check_undo(tx: AsyncConnection, merge: Merge) -> None:
         raise Refused(Kind.PRECONDITION, "MERGE_UNDO_LATE", "the days for an undo are over", given)
     later = await merges.later_merge(tx, merge)
     if later is not None:
-        given = {"merge": f"merges/{later}"}
+        # It may be a merge of which he may not know: then only that there is one.
+        given = {"merge": f"merges/{later}"} if sees_one(await merges.get(tx, later), person) else {}
         raise Refused(Kind.PRECONDITION, "MERGE_LATER", "a later merge of the survivor must be undone first", given)
     taken = await merges.open_customer(tx, [merge.survivor_id, merge.merged_id])
     if taken is not None:

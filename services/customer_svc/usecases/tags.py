@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.errors import Kind, Refused, invalid_field, not_found
-from services.customer_svc.domain.tags import CustomerTag, HandChange, Tag, TagChange, TagKind
+from services.customer_svc.domain.tags import CustomerTag, HandChange, Tag, TagChange, TagKind, WantedTags
 from services.customer_svc.domain.viewing import Reading, Viewer
 from services.customer_svc.store import customers, org, owner_rows, tag_sync, tags
 from services.customer_svc.usecases.must_see import must_see, note_reads
@@ -24,11 +24,9 @@ async def get_tag(conn: AsyncConnection, viewer: Viewer, code: str) -> Tag:
     return found
 
 
-async def list_tags(
-    conn: AsyncConnection, kind: TagKind | None, viewer: Viewer, after: str, limit: int
-) -> Sequence[Tag]:
+async def list_tags(conn: AsyncConnection, wanted: WantedTags, viewer: Viewer, after: str, limit: int) -> Sequence[Tag]:
     """The definitions that are shared with the viewer's branch, by code: a page, and one more if there is one."""
-    return await tags.list_tags(conn, kind, _shared_with(viewer), after, limit + 1)
+    return await tags.list_tags(conn, wanted, _shared_with(viewer), after, limit + 1)
 
 
 async def check_sharing(tx: AsyncConnection, viewer: Viewer, branch_id: str | None) -> None:
@@ -50,6 +48,20 @@ async def create_tag(tx: AsyncConnection, viewer: Viewer, tag: Tag) -> Tag:
         message = f"there is a tag {tag.code} already"
         raise Refused(Kind.ALREADY_EXISTS, "TAG_TAKEN", message, {"tag": tag.code})
     return made
+
+
+async def may_retire(tx: AsyncConnection, viewer: Viewer, code: str) -> None:
+    """Refuses whoever could not have made this tag; a tag that is not shared with his branch as an absent one."""
+    await check_sharing(tx, viewer, (await get_tag(tx, viewer, code)).branch_id)
+
+
+async def retire_tag(tx: AsyncConnection, viewer: Viewer, code: str) -> Tag:
+    """Retires a manual tag for good: nobody is given it any more."""
+    tag = await get_tag(tx, viewer, code)
+    if not tag.actor:
+        raise Refused(Kind.PRECONDITION, "TAG_BUILT_IN", "tags that are built in are not retired", {"tag": code})
+    await check_sharing(tx, viewer, tag.branch_id)
+    return await tags.retire_tag(tx, code)
 
 
 async def get_customer_tag(conn: AsyncConnection, reading: Reading, customer_id: str, code: str) -> CustomerTag:
@@ -86,6 +98,8 @@ async def list_changes(
 async def set_tag(tx: AsyncConnection, viewer: Viewer, change: HandChange) -> CustomerTag:
     """Sets a manual tag, or a potential one against the batch until an end date."""
     tag, day = await _begun(tx, viewer, change)
+    if tag.retire_time is not None:
+        raise Refused(Kind.PRECONDITION, "TAG_RETIRED", f"the tag {tag.code} is retired", {"tag": tag.code})
     if tag.kind is TagKind.POTENTIAL:
         await _override(tx, change, day, is_set=True)
     elif change.end_date is not None and change.end_date < day:

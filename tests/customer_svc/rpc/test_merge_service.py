@@ -125,6 +125,13 @@ async def refused(call):
     return reason_of(caught.value)
 
 
+TAKEN_BY_B2 = (
+    "UPDATE merge_events SET actor = 'h8', branch_id = 'b2' WHERE merge_id = :merge",
+    "UPDATE merges SET proposer_branch_id = 'b2' WHERE merge_id = :merge",
+    "UPDATE owners SET branch_id = 'b2'",
+)
+
+
 def proposal(survivor="w1", merged="w2", **more):
     merge = merge_pb2.Merge(survivor=f"customers/{survivor}", merged_customer=f"customers/{merged}", reason="one")
     return pb.ProposeMergeRequest(merge=merge, request_id=str(uuid.uuid4()), **more)
@@ -282,6 +289,22 @@ async def test_a_merge_is_undone_by_who_approved_it_within_the_days_and_the_last
     await run_some(bank.database, Peers(answers, answers, answers, answers))
     undone = (await stub.UndoMerge(about(pb.UndoMergeRequest, first, reason="two"), metadata=head("b1"))).merge
     assert undone.state == merge_pb2.Merge.STATE_UNDOING
+
+
+async def test_a_later_merge_is_named_only_to_who_may_know_of_it(stub, bank, head, manager):
+    first = await done(stub, bank, manager, head("b1"))
+    async with bank.database.begin() as tx:
+        await tx.execute(text("UPDATE owners SET branch_id = 'b1' WHERE customer_id = 'w3'"))
+    second = await done(stub, bank, manager, head("b1"), "w3")
+    # As if another branch had taken the survivor over, and made the later merge.
+    async with bank.database.begin() as tx:
+        for statement in TAKEN_BY_B2:
+            named = {"merge": second.removeprefix("merges/")} if ":merge" in statement else {}
+            await tx.execute(text(statement), named)
+    other = head("b1", "h9")
+    assert (await refused(stub.GetMerge(pb.GetMergeRequest(name=second), metadata=other)))[0] == "NOT_FOUND"
+    undo = about(pb.UndoMergeRequest, first, reason="two")
+    assert await refused(stub.UndoMerge(undo, metadata=other)) == ("MERGE_LATER", {})
 
 
 async def test_of_two_who_approve_at_once_one_is_too_late(stub, head, manager):

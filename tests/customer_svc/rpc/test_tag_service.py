@@ -124,6 +124,29 @@ async def test_a_head_makes_a_tag_for_his_subtree_and_a_top_branch_for_the_bank(
     assert (await asks(branch="b9").call("GetTag", name="tags/FOR_ALL")).display_name == "老主顾"
 
 
+async def test_a_retired_tag_is_given_to_nobody_and_stays_with_who_has_it(asks, bank) -> None:
+    head, manager = asks(), asks(Role.MANAGER, staff="m1")
+    words = tag_pb2.Tag(display_name="旧", display_name_en="old", branch="branches/b1")
+    await head.call("CreateTag", tag_id="OLD", tag=words, request_id=str(uuid.uuid4()))
+    await head.change("SetCustomerTag", "OLD")
+    retiring = {"name": "tags/OLD", "request_id": str(uuid.uuid4())}
+    assert await refusal(asks(branch="b2").call("RetireTag", **retiring)) == NOT_FOUND
+    assert (await refusal(manager.call("RetireTag", **retiring)))[1] == "ROLE_FORBIDDEN"
+    first = (await head.call("RetireTag", **retiring)).tag
+    assert first.HasField("retire_time")
+    again = await head.call("RetireTag", name="tags/OLD", request_id=str(uuid.uuid4()))
+    assert again.tag == first
+    assert "tags/OLD" not in {tag.name for tag in (await head.call("ListTags")).tags}
+    assert first in (await head.call("ListTags", show_retired=True)).tags
+    precondition = grpc.StatusCode.FAILED_PRECONDITION
+    assert await refusal(head.change("SetCustomerTag", "OLD")) == (precondition, "TAG_RETIRED")
+    assert (await head.tags())["OLD"].live
+    await head.change("RemoveCustomerTag", "OLD")
+    assert "OLD" not in await codes_of(bank)
+    built_in = {"name": "tags/BLACKLIST", "request_id": str(uuid.uuid4())}
+    assert await refusal(asks(branch="north").call("RetireTag", **built_in)) == (precondition, "TAG_BUILT_IN")
+
+
 @pytest.mark.parametrize(
     ("tag_id", "words", "field"),
     [

@@ -204,3 +204,33 @@ async def test_followers_are_told_whom_somebody_was_merged_into(bank):
     async with bank.database.begin() as tx:
         told = {key: (fact.gone, fact.merged_into) for _, key, fact in await facts.read_page(tx, 0, "", 10)}
     assert told == {"s": (True, "u"), "t": (True, "u"), "u": (False, None)}
+
+
+GROUPS = """
+INSERT INTO customer_groups (group_id, display_name, description, owner_id, sharing, kind, refresh_nightly,
+  live_generation, member_count, build_id, build_generation, build_member_count)
+SELECT group_id, 'g', '', 'o', 'BANK', 'LIST', false, 1, members, build, 2, building
+FROM (VALUES ('both', 3, 'b', 2), ('one', 2, NULL, 0), ('none', 1, NULL, 0)) AS g (group_id, members, build, building)
+"""
+MEMBERS = """
+INSERT INTO group_members (customer_id, group_id, generation)
+VALUES ('s', 'both', 1), ('t', 'both', 1), ('u', 'both', 1), ('s', 'both', 2), ('t', 'both', 2),
+  ('t', 'one', 1), ('u', 'one', 1), ('u', 'none', 1)
+"""
+
+
+async def test_groups_count_one_person_once(bank):
+    await bank.load("customers", [{"customer_id": one} for one in "stu"])
+    async with bank.database.begin() as tx:
+        await tx.execute(text(GROUPS))
+        await tx.execute(text(MEMBERS))
+    told = "SELECT group_id, member_count, build_member_count FROM customer_groups ORDER BY 1"
+    counted = "SELECT group_id, count(*) FROM group_members WHERE generation = 1 GROUP BY 1 ORDER BY 1"
+    before = [("both", 3, 2), ("none", 1, 0), ("one", 2, 0)]
+    assert await rows(bank, told) == before
+    await merge(bank)
+    assert await rows(bank, told) == [("both", 2, 1), ("none", 1, 0), ("one", 2, 0)]
+    assert await rows(bank, counted) == [("both", 2), ("none", 1), ("one", 2)]
+    await undo(bank)
+    assert await rows(bank, told) == before
+    assert await rows(bank, counted) == [("both", 3), ("none", 1), ("one", 2)]

@@ -69,6 +69,24 @@ async def test_a_tag_is_carried_until_35_days_after_it_was_last_confirmed(people
         ]
 
 
+async def test_no_tag_expires_because_no_night_came(people) -> None:
+    """The feed pauses for 40 days: the day has moved on before the night tells of tags, and until then they hold."""
+    await people.load("customer_tags", [row("c1", "CHURN_RISK"), row("c2", "CHURN_RISK"), row("c3", "LOAN_POTENTIAL")])
+    later = DAY + timedelta(days=40)
+    async with people.database.begin() as tx:
+        await set_tag(tx, HEAD, HandChange("c3", "BLACKLIST", "r", DAY, "h1", ""))
+    await people.load("customers", [{"customer_id": one} for one in PEOPLE], later)
+    async with people.database.begin() as tx:
+        await tag_sync.expire(tx, later)
+        shown = await tags.of_customer(tx, "c1", later)
+    assert [one.is_live(later) for one in shown] == [True]
+    assert await carried(people) == {"c1": ["CHURN_RISK"], "c2": ["CHURN_RISK"], "c3": ["LOAN_POTENTIAL"]}
+    await people.load("customer_tags", [row("c1", "CHURN_RISK", later)], later)
+    assert await carried(people) == {"c1": ["CHURN_RISK"], "c2": [], "c3": []}
+    async with people.database.read() as conn:
+        assert [one.is_live(later) for one in await tags.of_customer(conn, "c2", later)] == [False]
+
+
 async def test_the_same_night_again_writes_nothing(people) -> None:
     told = [row("c1", "CHURN_RISK"), row("c1", "LOAN_POTENTIAL")]
     await people.load("customer_tags", told)
