@@ -16,8 +16,9 @@ from chassis.errors import Kind, Refused
 _FOR_NIGHT = text("LOCK TABLE allocation_gate IN SHARE MODE")
 _BY_HAND = text("LOCK TABLE allocation_gate IN ROW EXCLUSIVE MODE")
 _PROGRESS = text("""
-SELECT business_date IS NOT NULL AND facts_date IS NULL AS busy, greatest(facts_date, business_date, coalesce(
-  (SELECT business_date FROM business_day), (bank_now() AT TIME ZONE 'Asia/Shanghai')::date)) AS day
+SELECT business_date IS NOT NULL AND facts_date IS NULL AS busy, coalesce(
+  greatest(facts_date, business_date, (SELECT business_date FROM business_day)),
+  (bank_now() AT TIME ZONE 'Asia/Shanghai')::date) AS day
 FROM allocation_day
 """)
 _LOCK_ROOTS = text(
