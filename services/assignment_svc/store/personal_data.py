@@ -4,6 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.personal_data import Part
+from chassis.sql.erased import remember_erased
 from chassis.sql.personal_data import PersonalTable
 
 _REV = ("rev",)
@@ -31,11 +32,18 @@ TABLES = (
     PersonalTable("visit_version", Part.RECORDS),
     PersonalTable("visit_duty", Part.RECORDS),
     PersonalTable("customer_locations", Part.CONTACT_DATA),
+    PersonalTable("interception", Part.RECORDS),
+    PersonalTable("balance_step", Part.RECORDS),
+    PersonalTable("customer_month", Part.RECORDS),
+    PersonalTable("credit", Part.RECORDS),
     PersonalTable("merge_rows", Part.RECORDS),
     PersonalTable("merge_notice", Part.RECORDS),
+    # At which branch he stood before it was split: an id and no more.
+    PersonalTable("customer_branch_alias", None),
     # Ids only; what a source still tells of an old one must find its way to where it is dropped.
     PersonalTable("merged_customers", None, owners=("customer_id", "survivor_id")),
     PersonalTable("policy_trial_row", Part.RECORDS),
+    PersonalTable("erased_customers", None, told=False),
     # Whom an allocation that is under way, or the next one within the day, looks at.
     PersonalTable("changed_facts", None, told=False),
     PersonalTable("allocation_candidate", None, told=False),
@@ -47,6 +55,7 @@ WHERE customer_id = :customer_id AND NOT gone
 
 
 async def end_ownership(tx: AsyncConnection, customer_id: str, everything: bool) -> None:  # noqa: FBT001 -- as PersonalDataServicer calls it
-    """Tells the feed that nobody owns the customer any more, if everything of him goes."""
+    """Tells the feed that nobody owns the customer any more, and takes nothing more of him, if everything of him goes."""
     if everything:
+        await remember_erased(tx, customer_id)
         await tx.execute(_GONE, {"customer_id": customer_id})
