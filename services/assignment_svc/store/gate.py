@@ -12,15 +12,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.errors import Kind, Refused
+from services.assignment_svc.store.business_day import DAY
 
 _FOR_NIGHT = text("LOCK TABLE allocation_gate IN SHARE MODE")
 _BY_HAND = text("LOCK TABLE allocation_gate IN ROW EXCLUSIVE MODE")
-_PROGRESS = text("""
-SELECT business_date IS NOT NULL AND facts_date IS NULL AS busy, coalesce(
-  greatest(facts_date, business_date, (SELECT business_date FROM business_day)),
-  (bank_now() AT TIME ZONE 'Asia/Shanghai')::date) AS day
-FROM allocation_day
-""")
+_PROGRESS = text(
+    f"SELECT business_date IS NOT NULL AND facts_date IS NULL AS busy, {DAY} AS day FROM allocation_day"  # noqa: S608 -- our own words
+)
 _LOCK_ROOTS = text(
     "SELECT customer_id FROM ownership WHERE customer_id = ANY (CAST(:customer_ids AS text[])) AND NOT gone"
     " ORDER BY customer_id FOR UPDATE"

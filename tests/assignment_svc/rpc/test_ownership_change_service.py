@@ -141,7 +141,7 @@ async def test_a_loan_whose_officer_left_is_managed_by_who_claims_it_until_he_re
     ]
     released = await m1.release("c7")
     assert list(released.ownership.owners) == [], "existence only again"
-    assert await by_hand.run("SELECT FROM officer_override UNION ALL SELECT 1 FROM ownership_hold") == []
+    assert await by_hand.run("SELECT 1 FROM officer_override UNION ALL SELECT 1 FROM ownership_hold") == []
     await m1.claim("c7")
 
 
