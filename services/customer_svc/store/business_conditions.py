@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, cast, func, literal, or_, true
+from sqlalchemy import ColumnElement, and_, any_, func, or_, true
 
 from services.customer_svc.domain.conditions import (
     Bound,
@@ -14,9 +15,9 @@ from services.customer_svc.domain.conditions import (
     ValueCondition,
 )
 from services.customer_svc.domain.figures import COUNTED
-from services.customer_svc.store.columns import KEY, figure, stored_figure
+from services.customer_svc.store.columns import KEY, figure_within, stored_figure
 from services.customer_svc.store.scope import looked_up, texts
-from services.customer_svc.store.seen import Seen, between
+from services.customer_svc.store.seen import Seen
 from services.customer_svc.store.tables import holdings, loans
 from services.customer_svc.store.tables_search import customer_search
 
@@ -28,8 +29,8 @@ def figures_hold(condition: FigureCondition, seen: Seen) -> ColumnElement[bool]:
     whole_bank = condition.whole_bank
     parts = list(_bounds((*condition.bounds, *(span.on(seen.day) for span in condition.spans)), whole_bank=whole_bank))
     if condition.holds is not None:
-        count = func.coalesce(stored_figure(COUNTED[condition.kind], whole_bank=whole_bank), 0)
-        parts.append(count > 0 if condition.holds else count == 0)
+        some = stored_figure(COUNTED[condition.kind], whole_bank=whole_bank) > 0
+        parts.append(some if condition.holds else some.is_not(true()))
     if condition.loan is not None:
         parts.append(_some_loan(condition.loan, seen, whole_bank=whole_bank))
     return and_(true(), *parts)
@@ -55,7 +56,7 @@ def holdings_hold(condition: HoldingCondition, seen: Seen) -> ColumnElement[bool
 
 def _bounds(bounds: tuple[Bound, ...], *, whole_bank: bool) -> Iterator[ColumnElement[bool]]:
     for bound in bounds:
-        yield from between(figure(bound.figure, whole_bank=whole_bank), bound.low, bound.high)
+        yield from figure_within(bound, whole_bank=whole_bank)
 
 
 def _some_loan(match: LoanMatch, seen: Seen, *, whole_bank: bool) -> ColumnElement[bool]:
@@ -78,28 +79,30 @@ def _some_loan(match: LoanMatch, seen: Seen, *, whole_bank: bool) -> ColumnEleme
 
 
 def _holdings(condition: HoldingCondition, seen: Seen) -> Iterator[ColumnElement[bool]]:
-    none = cast(literal([], ARRAY(Text)), ARRAY(Text))
-    categories = func.coalesce(stored_figure("holding_categories", whole_bank=condition.whole_bank), none)
+    # NULL for who holds nothing.
+    categories = stored_figure("holding_categories", whole_bank=condition.whole_bank)
     if condition.all_of.categories:
-        yield categories.op("@>", is_comparison=True)(texts(condition.all_of.categories))
+        yield categories.bool_op("@>")(texts(condition.all_of.categories))
     for product in condition.all_of.products:
         yield _held((product,), condition, seen)
     if condition.any_of:
-        yield _some_of(condition.any_of, categories, condition, seen)
-    if condition.none_of:
-        yield ~_some_of(condition.none_of, categories, condition, seen)
-    yield from between(func.cardinality(categories), condition.count_min, condition.count_max)
+        yield or_(*_each_of(condition.any_of, categories, condition, seen))
+    for some in _each_of(condition.none_of, categories, condition, seen):
+        yield some.is_not(true())
+    number = func.cardinality(categories)
+    if condition.count_min:
+        yield number >= condition.count_min
+    if condition.count_max is not None:
+        yield (number > condition.count_max).is_not(true())
 
 
-def _some_of(
-    wanted: ProductSet, categories: ColumnElement[object], condition: HoldingCondition, seen: Seen
-) -> ColumnElement[bool]:
-    parts: list[ColumnElement[bool]] = []
+def _each_of(
+    wanted: ProductSet, categories: ColumnElement[Any], condition: HoldingCondition, seen: Seen
+) -> Iterator[ColumnElement[bool]]:
     if wanted.categories:
-        parts.append(categories.op("&&", is_comparison=True)(texts(wanted.categories)))
+        yield categories.bool_op("&&")(texts(wanted.categories))
     if wanted.products:
-        parts.append(_held(wanted.products, condition, seen))
-    return or_(*parts)
+        yield _held(wanted.products, condition, seen)
 
 
 def _held(products: tuple[str, ...], condition: HoldingCondition, seen: Seen) -> ColumnElement[bool]:

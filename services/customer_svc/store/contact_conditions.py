@@ -1,23 +1,29 @@
 """How a customer was contacted, and how he may still be, as SQL (Q10)."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, FromClause, and_, any_, func, select, true
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Integer, and_, any_, func, literal, true
 
 from services.customer_svc.domain.conditions import ContactCondition, ContactCount
 from services.customer_svc.domain.contact_room import ContactPolicy, keys_of
 from services.customer_svc.store.columns import KEY
 from services.customer_svc.store.contact_room_conditions import room_holds
 from services.customer_svc.store.scope import looked_up, texts
-from services.customer_svc.store.seen import between
-from services.customer_svc.store.tables import contact_instants, contact_rooms
+from services.customer_svc.store.tables import contact_rooms
+from services.customer_svc.store.tables_search import customer_search
+
+# As migration 0010 has them, for whom places of contacts are a channel's number here, and then the microseconds.
+_PLACES = ("", "SMS", "CALL", "PUSH", "MAIL", "WECHAT", "VISIT")
+_CHANNEL = 10**16
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def contacts_hold(condition: ContactCondition) -> ColumnElement[bool]:
     """Says of a customer whether he was contacted so; who was never contacted has no last contact, and no consent."""
     assert condition.now is not None, "who asks for days until now says when that is"
-    parts = [_counted(count, condition.now) for count in condition.counts]
+    parts = [part for count in condition.counts for part in _counted(count, condition.now)]
+    parts += _permissions(condition)
     room = contact_rooms.alias("contact_room")
     wanted = list(_room_parts(room, condition, condition.now))
     if wanted:
@@ -27,23 +33,39 @@ def contacts_hold(condition: ContactCondition) -> ColumnElement[bool]:
     return and_(true(), *parts)
 
 
-def _counted(count: ContactCount, now: datetime) -> ColumnElement[bool]:
-    row = contact_instants.alias("contact")
-    parts = [
-        row.c.customer_id == KEY,
-        row.c.contact_time > now - timedelta(days=count.days),
-        # Planned ones lie ahead.
-        row.c.contact_time <= now,
-        ~row.c.other_person,
-    ]
-    if count.channels:
-        parts.append(row.c.channel == any_(texts(count.channels)))
-    if (count.low, count.high) == (1, None):
-        return looked_up(row, *parts)
-    if (count.low or 0, count.high) == (0, 0):
-        return ~looked_up(row, *parts)
-    number = select(func.count()).select_from(row).where(*parts).correlate_except(row).scalar_subquery()
-    return and_(true(), *between(number, count.low, count.high))
+def _counted(count: ContactCount, now: datetime) -> Iterator[ColumnElement[bool]]:
+    """By the places of contacts, which stand in order: how many stand before one end, less those before the other.
+
+    Planned ones lie ahead, and are not counted.
+    """
+    since, until = _micros(now - timedelta(days=count.days)), _micros(now)
+    numbers = {_PLACES.index(channel) for channel in count.channels} if count.channels else range(len(_PLACES))
+    number: ColumnElement[int] = literal(0)
+    for each in sorted(numbers):
+        number += _before(each * _CHANNEL + until) - _before(each * _CHANNEL + since)
+    if count.low:
+        yield number >= count.low
+    if count.high is not None:
+        yield (number > count.high).is_not(true())
+
+
+def _before(place: int) -> ColumnElement[int]:
+    """How many contacts stand up to a place; NULL if there are none at all."""
+    return func.width_bucket(literal(place, BigInteger), customer_search.c.contact_places, type_=Integer)
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _permissions(condition: ContactCondition) -> Iterator[ColumnElement[bool]]:
+    c = customer_search.c
+    for each in condition.consents:
+        keys = texts(keys_of(each.channel, each.category))
+        yield c.consent_keys.overlap(keys)
+        yield c.withdrawn_consent_keys.overlap(keys).is_not(true())
+    for each in condition.opt_outs:
+        yield c.opt_out_keys.overlap(texts(keys_of(each.channel, each.category)))
 
 
 def _room_parts(room: FromClause, condition: ContactCondition, now: datetime) -> Iterator[ColumnElement[bool]]:
@@ -54,8 +76,3 @@ def _room_parts(room: FromClause, condition: ContactCondition, now: datetime) ->
         yield c.last_outcome == any_(texts(condition.last_outcomes))
     if condition.refused_within_days is not None:
         yield c.last_refusal_time > now - timedelta(days=condition.refused_within_days)
-    for each in condition.consents:
-        keys = texts(keys_of(each.channel, each.category))
-        yield and_(c.consent_keys.overlap(keys), ~c.withdrawn_consent_keys.overlap(keys))
-    for each in condition.opt_outs:
-        yield c.opt_out_keys.overlap(texts(keys_of(each.channel, each.category)))

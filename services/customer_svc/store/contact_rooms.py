@@ -1,4 +1,7 @@
-"""Customers' room for contacts, as followed from campaign_svc: each customer is replaced as a whole."""
+"""Customers' room for contacts, as followed from campaign_svc: each customer is replaced as a whole.
+
+With it goes what `customer_search` says of it. Customers who are being added are waited for (migration 0004).
+"""
 
 import json
 from collections import Counter
@@ -13,12 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sql.rows import put_rows
 from services.customer_svc.domain.contact_room import Cap, ContactPolicy, ContactRoom, Instant
+from services.customer_svc.store import ownership
 from services.customer_svc.store.scope import texts
 from services.customer_svc.store.tables import contact_instants, contact_policies, contact_rooms
 
 _FORGET = text("DELETE FROM contact_rooms WHERE customer_id = ANY(CAST(:customer_ids AS text[]))")
 _FORGET_INSTANTS = text("DELETE FROM contact_instants WHERE customer_id = ANY(CAST(:customer_ids AS text[]))")
 _FORGET_POLICIES = text("DELETE FROM contact_policies WHERE version = ANY(CAST(:versions AS integer[]))")
+_DROP = text("DELETE FROM contact_rooms WHERE generation < :generation RETURNING customer_id")
 _DROP_INSTANTS = text(
     "DELETE FROM contact_instants AS i USING contact_rooms AS r"
     " WHERE r.customer_id = i.customer_id AND r.generation < :generation"
@@ -48,6 +53,7 @@ FROM jsonb_to_recordset(CAST(:policies AS jsonb)) AS p (version integer, start_t
 ON CONFLICT (version) DO UPDATE SET start_time = excluded.start_time, consent_required = excluded.consent_required,
   caps = excluded.caps, generation = excluded.generation
 """)
+_SETTLE = text("SELECT settle_contacts(CAST(:customer_ids AS text[]))")
 _IN_FORCE = text("SELECT * FROM contact_policies WHERE start_time <= bank_now() ORDER BY start_time DESC, version DESC")
 _STANDING = text("""
 SELECT (SELECT to_json(r) FROM contact_rooms r WHERE customer_id = :customer_id) AS room,
@@ -65,6 +71,7 @@ async def put_contact_rooms(tx: AsyncConnection, items: Sequence[ContactRoom | C
     rooms = [item for item in items if isinstance(item, ContactRoom)]
     policies = [item for item in items if isinstance(item, ContactPolicy)]
     customer_ids = sorted(room.customer_id for room in rooms)
+    await ownership.lock_owners(tx)
     await tx.execute(_FORGET_INSTANTS, {"customer_ids": customer_ids})
     gone = [room.customer_id for room in rooms if room.gone]
     if gone:
@@ -75,15 +82,18 @@ async def put_contact_rooms(tx: AsyncConnection, items: Sequence[ContactRoom | C
     told = json.dumps([_room_row(room) for room in known], default=datetime.isoformat)
     await tx.execute(_PUT_ROOMS, {"rooms": told, "generation": generation})
     await put_rows(tx, contact_instants, [row for room in known for row in _instant_rows(room)])
+    await tx.execute(_SETTLE, {"customer_ids": customer_ids})
     kept = json.dumps([_policy_row(policy) for policy in policies if not policy.gone], default=datetime.isoformat)
     await tx.execute(_PUT_POLICIES, {"policies": kept, "generation": generation})
 
 
 async def drop_older(tx: AsyncConnection, generation: int) -> None:
     """Deletes what a new start of the feed did not repeat."""
+    await ownership.lock_owners(tx)
     await tx.execute(_DROP_INSTANTS, {"generation": generation})
-    for table in (contact_rooms, contact_policies):
-        await tx.execute(table.delete().where(table.c.generation < generation))
+    dropped = (await tx.execute(_DROP, {"generation": generation})).scalars()
+    await tx.execute(_SETTLE, {"customer_ids": sorted(dropped)})
+    await tx.execute(contact_policies.delete().where(contact_policies.c.generation < generation))
 
 
 async def read_policy(conn: AsyncConnection) -> ContactPolicy | None:

@@ -1,6 +1,6 @@
 """Which tags a customer bears and which saved groups he is in, as SQL (Q9)."""
 
-from sqlalchemy import ColumnElement, and_, any_, select, true
+from sqlalchemy import ColumnElement, and_, any_, true
 
 from services.customer_svc.domain.conditions import GroupCondition, TagCondition
 from services.customer_svc.store.columns import KEY
@@ -34,10 +34,5 @@ def groups_hold(condition: GroupCondition) -> ColumnElement[bool]:
 
 def _is_in(group_ids: tuple[str, ...]) -> ColumnElement[bool]:
     member, group = group_members.alias("member"), customer_groups.alias("in_group")
-    live = select(group.c.live_generation).where(group.c.group_id == member.c.group_id).correlate(member)
-    return looked_up(
-        member,
-        member.c.customer_id == KEY,
-        member.c.group_id == any_(texts(group_ids)),
-        member.c.generation == live.scalar_subquery(),
-    )
+    live = and_(group.c.group_id == member.c.group_id, group.c.live_generation == member.c.generation)
+    return looked_up(member.join(group, live), member.c.customer_id == KEY, member.c.group_id == any_(texts(group_ids)))

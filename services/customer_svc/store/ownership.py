@@ -22,9 +22,14 @@ _LOCK = text("SELECT lock_owners()")
 _SETTLE = text("SELECT settle_owners(CAST(:customer_ids AS text[]))")
 
 
+async def lock_owners(tx: AsyncConnection) -> None:
+    """Waits for who adds customers, and lets nobody add more until `tx` ends."""
+    await tx.execute(_LOCK)
+
+
 async def replace_owners(tx: AsyncConnection, owners_of: Mapping[str, Sequence[Owner]], generation: int) -> None:
     """Makes these the owners of these customers; no rows for who has none any more."""
-    await tx.execute(_LOCK)
+    await lock_owners(tx)
     await tx.execute(_REMOVE, {"customer_ids": sorted(owners_of)})
     await _add(tx, owners_of, generation)
     await tx.execute(_SETTLE, {"customer_ids": sorted(owners_of)})
@@ -32,7 +37,7 @@ async def replace_owners(tx: AsyncConnection, owners_of: Mapping[str, Sequence[O
 
 async def drop_older(tx: AsyncConnection, generation: int) -> None:
     """Deletes the rows that a new start of the feed did not repeat."""
-    await tx.execute(_LOCK)
+    await lock_owners(tx)
     dropped = (await tx.execute(_DROP, {"generation": generation})).scalars()
     await tx.execute(_SETTLE, {"customer_ids": sorted(set(dropped))})
 

@@ -9,7 +9,7 @@ from services.customer_svc.domain.viewing import Level, Scope
 from services.customer_svc.store.columns import KEY
 from services.customer_svc.store.scope import PRIMARY, looked_up, one_of, opened, seen_at
 from services.customer_svc.store.seen import between
-from services.customer_svc.store.tables import contact_rooms, owners
+from services.customer_svc.store.tables import owners
 from services.customer_svc.store.tables_search import customer_search
 
 
@@ -19,8 +19,7 @@ def ownership_holds(condition: OwnershipCondition, scope: Scope) -> ColumnElemen
     if condition.days_without_contact_min is not None:
         assert condition.now is not None, "who asks for days until now says when that is"
         since = condition.now - timedelta(days=condition.days_without_contact_min)
-        room = contact_rooms.alias("contacted")
-        parts.append(~looked_up(room, room.c.customer_id == KEY, room.c.last_contact_time > since))
+        parts.append((customer_search.c.last_contact_time > since).is_not(true()))
     return and_(true(), *parts)
 
 

@@ -1,6 +1,9 @@
-"""What queries on customers look at most, in one narrow table: triggers on `customers` keep it (migration 0004)."""
+"""What queries on customers look at most, in one narrow table.
 
-from sqlalchemy import Column, Table, Text
+Triggers on `customers` keep it, and who writes owners and contacts does (migrations 0004 and 0010).
+"""
+
+from sqlalchemy import BigInteger, Column, DateTime, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.customer_svc.store.tables import METADATA, customers
@@ -53,4 +56,10 @@ customer_search = Table(
     Column("primary_manager_id", Text),
     Column("private_manager_id", Text),
     Column("secondary_branch_ids", ARRAY(Text), nullable=False),
+    # What `contact_rooms` and `contact_instants` say, kept in the transaction that writes them; NULL where nothing is.
+    Column("last_contact_time", DateTime(timezone=True)),
+    Column("contact_places", ARRAY(BigInteger)),
+    Column("opt_out_keys", ARRAY(Text)),
+    Column("consent_keys", ARRAY(Text)),
+    Column("withdrawn_consent_keys", ARRAY(Text)),
 )
