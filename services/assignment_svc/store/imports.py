@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.caller import Role
 from chassis.sql.bulk import BulkTable, RowError, unknown_references
+from chassis.sql.erased import without_erased
 from chassis.sql.merged_rows import mapped
 from chassis.sql.removals import remaining
 from services.assignment_svc.domain.organisation import circles
@@ -197,7 +198,7 @@ def bulk_tables() -> Sequence[BulkTable]:
     """Every table that ImportRows takes here."""
     facts_key = ("customer_id", "branch_id")
     left = remaining(BRANCH_FACTS, facts_key, _live("t"), _live("s"))
-    return (
+    taken = (
         BulkTable("branches", BRANCHES_SCHEMA, ("branch_id",), upsert_branches, _check_branches),
         BulkTable("staff", STAFF_SCHEMA, ("staff_id",), upsert_staff, _check_staff),
         mapped(
@@ -210,3 +211,4 @@ def bulk_tables() -> Sequence[BulkTable]:
         customer_locations.bulk_table(),
         *score_tables(),
     )
+    return tuple(map(without_erased, taken))

@@ -55,7 +55,7 @@ WHERE customer_id = :customer_id AND NOT gone
 
 
 async def end_ownership(tx: AsyncConnection, customer_id: str, everything: bool) -> None:  # noqa: FBT001 -- as PersonalDataServicer calls it
-    """Tells the feed that nobody owns the customer any more, and takes nothing more of him, if everything of him goes."""
+    """If everything of a customer goes, tells the feed that nobody owns him, and takes nothing of him any more."""
     if everything:
         await remember_erased(tx, customer_id)
         await tx.execute(_GONE, {"customer_id": customer_id})

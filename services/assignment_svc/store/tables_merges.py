@@ -2,6 +2,7 @@
 
 from sqlalchemy import Column, DateTime, Table, Text, text
 
+from chassis.sql.erased import erased_table
 from chassis.sql.merge_tables import merge_tables
 from services.assignment_svc.store.tables import metadata
 
@@ -17,3 +18,4 @@ merge_notice = Table(
     ),
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=text("bank_now()")),
 )
+erased_customers = erased_table(metadata)

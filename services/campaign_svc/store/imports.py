@@ -5,6 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sql.bulk import BulkTable, RowError, default_upsert, unknown_references
+from chassis.sql.erased import without_erased
 from chassis.sql.merged_rows import mapped
 from chassis.sql.upsert import Upsert
 from services.campaign_svc.domain.contacts import Channel, MessageClass, State
@@ -133,7 +134,7 @@ SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM w
     return inserted, updated
 
 
-TABLES = (
+_TAKEN = (
     BulkTable("products", PRODUCT_SCHEMA, ("product_id",), _upsert_products),
     mapped(
         BulkTable(
@@ -161,3 +162,5 @@ TABLES = (
         combine=FIRST_OPT_OUT,
     ),
 )
+# Of erased customers nothing is kept but that they must not be contacted.
+TABLES = tuple(table if table.name == "opt_outs" else without_erased(table) for table in _TAKEN)

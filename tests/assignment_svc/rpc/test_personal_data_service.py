@@ -1,6 +1,7 @@
 """assignment_svc's part in what a person may ask, over the wire."""
 
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 from banyan.assignment.v1 import personal_data_service_pb2 as pb
@@ -16,12 +17,15 @@ INSERT INTO private_manager (customer_id, staff_id, reason, actor) VALUES ('p1',
 
 
 @pytest.fixture
-async def stub(database, service) -> personal_data_service_pb2_grpc.PersonalDataServiceStub:
+async def stub(database, service) -> AsyncIterator[personal_data_service_pb2_grpc.PersonalDataServiceStub]:
     async with database.begin() as tx:
-        await tx.execute(text("TRUNCATE ownership, owner, private_manager"))
+        await tx.execute(text("TRUNCATE ownership, owner, private_manager, erased_customers"))
         for statement in FILLED.split(";\n"):
             await tx.execute(text(statement))
-    return personal_data_service_pb2_grpc.PersonalDataServiceStub(service.channel)
+    yield personal_data_service_pb2_grpc.PersonalDataServiceStub(service.channel)
+    # Others take rows of whoever was erased here.
+    async with database.begin() as tx:
+        await tx.execute(text("TRUNCATE erased_customers"))
 
 
 async def rows_of(stub, metadata) -> dict[str, list[dict[str, object]]]:

@@ -14,6 +14,7 @@ from chassis.sql.bulk import BulkCounts
 from chassis.sql.engine import Database
 from services.assignment_svc.store import allocation, org
 from services.assignment_svc.store.imports import BRANCHES_SCHEMA, FACTS_SCHEMA, STAFF_SCHEMA
+from services.assignment_svc.store.personal_data import end_ownership
 from services.assignment_svc.usecases import import_rows
 from services.assignment_svc.usecases.allocate_ownerships import allocate_ownerships
 from services.assignment_svc.usecases.import_rows import FeedImport
@@ -27,7 +28,9 @@ SCHEMAS = {"branches": BRANCHES_SCHEMA, "staff": STAFF_SCHEMA, "branch_facts": F
 @pytest.fixture(autouse=True)
 async def empty(database: Database) -> None:
     async with database.begin() as tx:
-        await tx.execute(text("TRUNCATE branch, staff, branch_facts, ownership, owner, owner_period, staff_duty"))
+        await tx.execute(
+            text("TRUNCATE branch, staff, branch_facts, ownership, owner, owner_period, staff_duty, erased_customers")
+        )
         await tx.execute(
             text(
                 "UPDATE allocation_day SET facts_date = NULL, business_date = NULL, policy_version = 0, seen_rev = '0'"
@@ -96,6 +99,29 @@ async def test_a_second_import_of_the_same_rows_writes_nothing(importer: FeedImp
     assert await send(importer, "staff", *rows) == BulkCounts(2, 0, 0, 2)
     assert await send(importer, "branch_facts", facts("c1")) == BulkCounts(1, 1, 0, 0)
     assert await send(importer, "branch_facts", facts("c1")) == BulkCounts(1, 0, 0, 1)
+
+
+async def test_nothing_is_taken_of_the_erased_nor_of_who_was_merged_into_them(
+    importer: FeedImport, database: Database
+) -> None:
+    await send(importer, "branches", branch("b1"))
+    async with database.begin() as tx:
+        await end_ownership(tx, "c1", False)  # noqa: FBT003 -- as the servicer calls it
+        await end_ownership(tx, "c2", True)  # noqa: FBT003 -- as the servicer calls it
+        merged = (
+            "INSERT INTO merged_customers (customer_id, survivor_id, into_id, merge_id) VALUES ('c3', 'c2', 'c2', 'm')"
+        )
+        await tx.execute(text(merged))
+    try:
+        counts = await send(importer, "branch_facts", *(facts(f"c{number}") for number in range(1, 5)))
+    finally:
+        async with database.begin() as tx:
+            await tx.execute(text("DELETE FROM merged_customers"))
+            await tx.execute(text("DELETE FROM erased_customers"))
+    assert counts.inserted == 2
+    async with database.read() as conn:
+        stored = await conn.execute(text("SELECT customer_id FROM branch_facts ORDER BY 1"))
+        assert stored.scalars().all() == ["c1", "c4"]
 
 
 async def test_facts_that_would_end_more_than_half_are_refused_unless_that_is_meant(

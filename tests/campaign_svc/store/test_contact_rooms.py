@@ -17,6 +17,7 @@ from services.campaign_svc.domain.followed import CustomerFact
 from services.campaign_svc.domain.viewing import Viewer
 from services.campaign_svc.store import contact_rooms, followed
 from services.campaign_svc.store.imports import TABLES
+from services.campaign_svc.store.personal_data import suppress_contacts
 from services.campaign_svc.usecases.contacts import record_contact
 
 LATELY = (datetime.now(UTC) - timedelta(days=40)).replace(hour=4, minute=0, second=0, microsecond=0)
@@ -165,3 +166,17 @@ async def test_a_bad_consent_or_opt_out_is_refused(bank: Database, table: str, r
             bank, "opt_outs", [{"customer_id": "nobody", "channel": "SMS", "category": "ALL", "opt_out_time": LATELY}]
         )
     assert refused.value.reason == "REFERENCE_UNKNOWN"
+
+
+async def test_of_the_erased_only_that_they_are_not_to_be_contacted_is_taken(bank: Database) -> None:
+    async with bank.begin() as tx:
+        await suppress_contacts(tx, "c1", True)  # noqa: FBT003 -- as the servicer calls it
+    assert await send(bank, "contacts", [contact("k1", "c1"), contact("k2", "c2")]) == (1, 0, 1)
+    at = {"channel": "SMS", "category": "loan"}
+    consents = [{**at, "customer_id": one, "state": "GRANTED", "state_time": LATELY} for one in ("c1", "c2")]
+    assert (await send(bank, "consents", consents))[0] == 1
+    opt_outs = [{**at, "customer_id": one, "opt_out_time": LATELY} for one in ("c1", "c2")]
+    assert (await send(bank, "opt_outs", opt_outs))[0] == 2
+    async with bank.read() as conn:
+        known = "SELECT customer_id FROM contacts UNION ALL SELECT customer_id FROM consents"
+        assert set((await conn.execute(text(known))).scalars()) == {"c2"}
