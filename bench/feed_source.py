@@ -16,7 +16,7 @@ from chassis.testing import SignedIn, app_of, in_process
 from services.assignment_svc.rpc.ownership_service import OwnershipServicer
 from services.assignment_svc.rpc.permissions import ALLOWED
 from services.assignment_svc.rpc.private_managers import PrivateManagers
-from services.assignment_svc.store import ownerships
+from services.assignment_svc.store import ownership_feed, ownerships
 
 
 async def _nobody_is_key(_customer_id: str) -> bool:
@@ -30,7 +30,7 @@ async def serve(url: str, home: Path, port: int) -> None:
     wakeups = Wakeups(None)
     servicer = OwnershipServicer(
         database,
-        Publisher(database, ownerships.FEED, ownerships.read_page, wakeups),
+        Publisher(database, ownerships.FEED, ownership_feed.read_page, wakeups),
         Operations(database, "assignment", {}),
         PrivateManagers(database, wakeups, _nobody_is_key),
         paging.secret(signed_in.keys),

@@ -67,12 +67,13 @@ from services.assignment_svc.rpc.ownership_service import ALLOCATE, Allocating, 
 from services.assignment_svc.rpc.permissions import ALLOWED
 from services.assignment_svc.rpc.private_managers import PrivateManagers
 from services.assignment_svc.rpc.request_services import request_services
+from services.assignment_svc.rpc.score_services import score_services, score_work
 from services.assignment_svc.rpc.session_service import SessionServicer
 from services.assignment_svc.rpc.staff_accounts import StaffAccountServicer
 from services.assignment_svc.rpc.visit_duties import VisitDutyServicer
 from services.assignment_svc.rpc.visits import VisitServicer
 from services.assignment_svc.settings import Settings
-from services.assignment_svc.store import MIGRATIONS, org, ownerships
+from services.assignment_svc.store import MIGRATIONS, org, ownership_feed, ownerships
 from services.assignment_svc.store.personal_data import TABLES, end_ownership
 from services.assignment_svc.store.throttle import Throttle
 from services.assignment_svc.usecases.claims import TagsOf
@@ -111,6 +112,7 @@ class Parts:
             TRY: Trying(self.database),
             APPLY: Applying(self.database, self.wakeups),
             VERIFY: Verifying(self.database, audit_service_pb2),
+            **score_work(self.database),
         }
         self.operations = Operations(self.database, "assignment", long_work)
         self.paging_secret = paging.secret(settings.keys)
@@ -126,7 +128,7 @@ class Parts:
     def served(self, peers: Peers) -> list[Served]:
         """The services, each with its servicer."""
         org_changes = Publisher(self.database, org.FEED, org.read_page, self.wakeups)
-        changes = Publisher(self.database, ownerships.FEED, ownerships.read_page, self.wakeups)
+        changes = Publisher(self.database, ownerships.FEED, ownership_feed.read_page, self.wakeups)
         sessions = Sessions(self.database, Throttle(self.cache), self.revoke)
         bulk = FeedImport(self.database, self.wakeups)
         told = partial(self.wakeups.notify, ownerships.FEED)
@@ -137,6 +139,7 @@ class Parts:
             self.changes_served(peers),
             self.branch_changes_served(),
             *self.requests_served(peers),
+            *self.scores_served(),
             *self.staff_served(sessions),
             Served(
                 "banyan.assignment.v1.SessionService",
@@ -234,6 +237,12 @@ class Parts:
         asked = peers.find_customer, peers.open_task
         added = request_services(self.database, self.wakeups, self.paging_secret, *asked)
         known = ("OwnershipRequestService", "DelegationService", "BankHolidayService")
+        return [Served(f"banyan.assignment.v1.{name}", *added[name]) for name in known]
+
+    def scores_served(self) -> list[Served]:
+        """The services of score cards."""
+        added = score_services(self.database, self.operations, self.paging_secret)
+        known = ("ScoreCardService", "CreditService", "TargetService")
         return [Served(f"banyan.assignment.v1.{name}", *added[name]) for name in known]
 
     def policies_served(self) -> Served:

@@ -5,7 +5,6 @@ from banyan.assignment.v1 import (
     branch_pb2,
     org_service_pb2,
     ownership_pb2,
-    ownership_service_pb2,
     session_pb2,
     staff_pb2,
 )
@@ -16,7 +15,7 @@ from services.assignment_svc.domain.changes import row_etag
 from services.assignment_svc.domain.organisation import Branch, RevokedSession, Staff
 from services.assignment_svc.domain.ownership import Evidence, Owner, Side
 from services.assignment_svc.domain.sessions import Session
-from services.assignment_svc.store.ownerships import Ownership, Period
+from services.assignment_svc.store.ownerships import Period
 from services.assignment_svc.store.private_managers import PrivateManagerPeriod
 from services.assignment_svc.usecases.read_ownership import View
 from services.assignment_svc.usecases.sessions import SignIn
@@ -125,23 +124,6 @@ def view_to_wire(view: View) -> ownership_pb2.Ownership:
         update_time=wire.time_to_wire(view.update_time),
         private_manager=names.make("staff", view.private_manager_id),
     )
-
-
-def change_to_wire(ownership: Ownership) -> ownership_service_pb2.OwnershipChange:
-    """A customer's whole ownership for services, or that there is none any more."""
-    name = f"{names.make('customers', ownership.customer_id)}/ownership"
-    if ownership.gone:
-        return ownership_service_pb2.OwnershipChange(ownership=ownership_pb2.Ownership(name=name), gone=True)
-    whole = ownership_pb2.Ownership(
-        name=name,
-        state=f"STATE_{ownership.state}",
-        owners=map(owner_to_wire, ownership.owners),
-        business_date=wire.date_to_wire(ownership.business_date),
-        etag=ownership.etag,
-        update_time=wire.time_to_wire(ownership.update_time),
-        private_manager=names.make("staff", ownership.private_manager_id),
-    )
-    return ownership_service_pb2.OwnershipChange(ownership=whole)
 
 
 def owner_to_wire(owner: Owner) -> ownership_pb2.Owner:

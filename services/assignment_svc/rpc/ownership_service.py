@@ -17,9 +17,10 @@ from chassis.sql.engine import Database
 from chassis.sql.idempotency import Asked, answer_given, remember
 from chassis.streams import Context
 from chassis.wakeups import Wakeups
-from services.assignment_svc.rpc import convert
+from services.assignment_svc.rpc import convert, convert_feed
 from services.assignment_svc.rpc.private_managers import PrivateManagers
-from services.assignment_svc.store.ownerships import FEED, Listed, Ownership, Place
+from services.assignment_svc.store.ownership_feed import ToldOwnership
+from services.assignment_svc.store.ownerships import FEED, Listed, Place
 from services.assignment_svc.usecases import read_ownership
 from services.assignment_svc.usecases.allocate_ownerships import allocate_ownerships
 from services.assignment_svc.usecases.nights import check_night
@@ -33,7 +34,7 @@ class OwnershipServicer(ownership_service_pb2_grpc.OwnershipServiceServicer):
     def __init__(
         self,
         database: Database,
-        changes: Publisher[Ownership],
+        changes: Publisher[ToldOwnership],
         long_work: Operations,
         private_managers: PrivateManagers,
         paging_secret: bytes,
@@ -119,7 +120,7 @@ class OwnershipServicer(ownership_service_pb2_grpc.OwnershipServiceServicer):
         self, request: pb.WatchOwnershipChangesRequest, _context: Context
     ) -> AsyncIterator[pb.WatchOwnershipChangesResponse]:
         async for page in self._changes.watch(request.resume_token):
-            for part in page.parts(convert.change_to_wire):
+            for part in page.parts(convert_feed.change_to_wire):
                 yield pb.WatchOwnershipChangesResponse(
                     changes=part.items,
                     resume_token=part.resume_token,

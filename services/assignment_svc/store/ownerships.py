@@ -1,4 +1,4 @@
-"""Who owns a customer, as stored; his history; and the feed of it."""
+"""Who owns a customer, as stored, and his history."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,35 +9,22 @@ from typing import Any
 from sqlalchemy import Date, DateTime, Integer, Row, Text, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.sql.tables import Xid8
 from services.assignment_svc.domain.ownership import Evidence, Owner, Rule, Side, State
 
 FEED = "ownership"
 _LAST_TIME = datetime.max.replace(tzinfo=UTC)
 
-# One statement for both: two would see two states, and a customer for a moment two primaries.
-_WHOLE = """
+# One statement for all: two would see two states, and a customer for a moment two primaries.
+_OF_CUSTOMERS = text(
+    """
 SELECT a.customer_id, a.rev, a.gone, a.state, a.business_date, a.update_time,
   p.staff_id AS private_manager_id, o.branch_id, o.side, o.rule,
   o.manager_id, o.named_manager_id, o.basis, o.amount_minor, o.rival_branch_id, o.rival_amount_minor,
   o.held_by_margin, o.since_date, o.from_date, o.due_date
-FROM ({roots}) a LEFT JOIN owner o USING (customer_id) LEFT JOIN private_manager p USING (customer_id)
-ORDER BY {order}, o.side, o.branch_id
+FROM ownership a LEFT JOIN owner o USING (customer_id) LEFT JOIN private_manager p USING (customer_id)
+WHERE a.customer_id = ANY (CAST(:customer_ids AS text[])) AND NOT a.gone
+ORDER BY a.customer_id, o.side, o.branch_id
 """
-_READ_PAGE = text(
-    _WHOLE.format(
-        roots="""
-  SELECT * FROM ownership
-  WHERE rev >= :rev AND (rev > :rev OR customer_id > :key) AND rev < pg_snapshot_xmin(pg_current_snapshot())
-  ORDER BY rev, customer_id LIMIT :limit""",
-        order="a.rev, a.customer_id",
-    )
-).bindparams(bindparam("rev", type_=Xid8), bindparam("key", type_=Text), bindparam("limit", type_=Integer))
-_OF_CUSTOMERS = text(
-    _WHOLE.format(
-        roots="SELECT * FROM ownership WHERE customer_id = ANY (CAST(:customer_ids AS text[])) AND NOT gone",
-        order="a.customer_id",
-    )
 )
 _OF_BRANCH = text(
     """
@@ -128,12 +115,6 @@ class Opened:
     @property
     def anything(self) -> bool:
         return self.all_rows or bool(self.manager_ids or self.private_manager_ids)
-
-
-async def read_page(conn: AsyncConnection, rev: int, key: str, limit: int) -> Sequence[tuple[int, str, Ownership]]:
-    """Customers whose ownership changed after a place in the feed, each whole."""
-    rows = await conn.execute(_READ_PAGE, {"rev": rev, "key": key, "limit": limit})
-    return [(one.rev, one.customer_id, one) for one in _whole(rows)]
 
 
 async def of_customers(conn: AsyncConnection, customer_ids: Sequence[str]) -> list[Ownership]:

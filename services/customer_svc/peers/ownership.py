@@ -1,9 +1,12 @@
 """Who owns whom, as assignment_svc tells it: every change, and one customer's owners now."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import date
+from functools import lru_cache
 
 import grpc
 from banyan.assignment.v1 import ownership_pb2, ownership_service_pb2, ownership_service_pb2_grpc
+from google.type.date_pb2 import Date
 
 from chassis import names, wire
 from chassis.caller import calling, current_request_id
@@ -14,6 +17,8 @@ OwnershipChange = ownership_service_pb2.OwnershipChange
 
 OWNERSHIP_SERVICE = "banyan.assignment.v1.OwnershipService"
 
+# There are many customers of one branch, one manager and one day: what their names say is kept.
+_KEPT_MAX = 65_536
 # Above it, what is followed is too old to decide by.
 LAG_SECONDS_MAX = 60.0
 # Asking must not take all the time that the caller gives.
@@ -73,10 +78,26 @@ def owners_from_wire(ownership: ownership_pb2.Ownership) -> Sequence[Owner]:
 
 def _owner_from_wire(owner: ownership_pb2.Owner, private_manager_id: str | None) -> Owner:
     is_primary = owner.side == ownership_pb2.SIDE_PRIMARY
+    since = owner.since_date
     return Owner(
-        branch_id=names.parse_one("branches", owner.branch),
+        branch_id=_branch_id(owner.branch),
         side="PRIMARY" if is_primary else "SECONDARY",
-        manager_id=names.parse_optional("staff", owner.manager, "manager"),
-        since_date=wire.date_from_wire_or_none(owner.since_date, "since_date"),
+        manager_id=_manager_id(owner.manager),
+        since_date=_day(since.year, since.month, since.day),
         private_manager_id=private_manager_id if is_primary else None,
     )
+
+
+@lru_cache(_KEPT_MAX)
+def _branch_id(name: str) -> str:
+    return names.parse_one("branches", name)
+
+
+@lru_cache(_KEPT_MAX)
+def _manager_id(name: str) -> str | None:
+    return names.parse_optional("staff", name, "manager")
+
+
+@lru_cache(_KEPT_MAX)
+def _day(year: int, month: int, day: int) -> date | None:
+    return wire.date_from_wire_or_none(Date(year=year, month=month, day=day), "since_date")
