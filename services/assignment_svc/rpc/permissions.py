@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from chassis.caller import ANY_ROLE, ANY_STAFF, PUBLIC, Role
+from services.assignment_svc.rpc.score_permissions import SCORES_ALLOWED
 
 _SERVICES = frozenset({Role.SERVICE})
 # Start long work on everybody's behalf.
@@ -36,6 +37,7 @@ _ANSWERING = _BY_NAME - _SERVICES
 
 ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
     {
+        **SCORES_ALLOWED,
         "/banyan.assignment.v1.SessionService/CreateSession": PUBLIC,
         "/banyan.assignment.v1.SessionService/CreateOidcSession": PUBLIC,
         "/banyan.assignment.v1.SessionService/ChangePassword": PUBLIC,

@@ -34,7 +34,7 @@ FACTS_AS_TOLD: Mapping[str, str] = {
     "last_live_date": "greatest(o.last_live_date, t.last_live_date)",
 }
 # Stored, the last live day is empty while anything is live.
-_FACTS_AS_STORED = {
+FACTS_AS_STORED = {
     **FACTS_AS_TOLD,
     "last_live_date": f"CASE WHEN NOT ({_LIVE.format('o')} OR {_LIVE.format('t')})"
     " THEN greatest(o.last_live_date, t.last_live_date) END",
@@ -42,7 +42,7 @@ _FACTS_AS_STORED = {
 
 _NEW_REV = "rev = pg_current_xact_id()"
 TABLES = (
-    MergedTable("branch_facts", ("branch_id",), combine=_FACTS_AS_STORED, derived=True, touch=_NEW_REV),
+    MergedTable("branch_facts", ("branch_id",), combine=FACTS_AS_STORED, derived=True, touch=_NEW_REV),
     MergedTable("ownership_hold", ("hold_id",), touch=_NEW_REV),
     MergedTable("officer_override", ("loan_id",), touch=_NEW_REV),
     # Each customer may have one that binds him: the other's binds nobody any more, and lapses when it is answered.

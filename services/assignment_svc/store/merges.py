@@ -7,13 +7,11 @@ from datetime import date
 from sqlalchemy import Date, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.errors import Kind, Refused
-from chassis.sql.bulk import try_lock_imports
 from chassis.sql.merging import Merging, divide, unite
 from services.assignment_svc.domain.ownership import Policy
-from services.assignment_svc.store import allocation, gate
 from services.assignment_svc.store.allocate_now import allocate_now
 from services.assignment_svc.store.merged_tables import TABLES
+from services.assignment_svc.store.stillness import keep_still
 
 _OWNER_COLUMNS = (
     "customer_id, branch_id, side, rule, manager_id, named_manager_id, basis, amount_minor, rival_branch_id,"
@@ -126,18 +124,10 @@ async def hold_still(tx: AsyncConnection, merging: Merging) -> date | None:
 
     None before the first night: nobody has an owner yet. Refuses for now if a night or an import is under way.
     """
-    await gate.pass_by_hand(tx)
-    alone = text("SELECT pg_try_advisory_xact_lock(:key)")
-    is_alone: bool = (await tx.execute(alone, {"key": allocation.ALLOCATION_LOCK})).scalar_one()
-    if not (is_alone and await try_lock_imports(tx, "branch_facts")):
-        raise _busy()
-    so_far = await allocation.hold_progress(tx)
-    if so_far.business_date is not None and so_far.facts_date is None:
-        raise _busy()
+    day = await keep_still(tx)
     roots = "SELECT FROM ownership WHERE customer_id IN (:survivor_id, :merged_id) ORDER BY customer_id FOR UPDATE"
     await tx.execute(text(roots), vars(merging))
-    # What was imported since the last night is decided as of its own date, as the night to come will.
-    return so_far.known_date if so_far.business_date is not None else None
+    return day
 
 
 async def unite_ownership(tx: AsyncConnection, merging: Merging, day: date | None) -> tuple[str, ...]:
@@ -199,7 +189,3 @@ async def _end_younger_lock(tx: AsyncConnection, merging: Merging, day: date | N
 async def _state_of(tx: AsyncConnection, customer_id: str) -> str | None:
     asked = text("SELECT max(customer_state) FROM branch_facts WHERE customer_id = :customer_id")
     return (await tx.execute(asked, {"customer_id": customer_id})).scalar_one()
-
-
-def _busy() -> Refused:
-    return Refused(Kind.UNAVAILABLE, "DATABASE_BUSY", "a night is under way; try again when it has ended")
