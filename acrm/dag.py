@@ -24,6 +24,7 @@ from acrm.ingest import Ingested
 from acrm.parameters import DEFAULTS, Parameters
 from acrm.progress import Progress
 from acrm.publish import Allocated, Sent
+from acrm.publish_scores import ScoreCards
 from acrm.sources import FeedReport
 from acrm.tables import FEED
 from chassis.clock import monotonic_seconds
@@ -32,7 +33,7 @@ from chassis.clock import monotonic_seconds
 _FIRST = ("products",)
 # Then tables in the order in which they need one another; the chains do not wait for each other.
 _CHAINS = (
-    ("branches", "staff", "branch_facts", "customer_locations"),
+    ("branches", "staff", "branch_facts", "customer_locations", "balance_steps", "customer_months"),
     (
         *("customers", "relations", "accounts", "loans", "cards", "holdings", "consents", "opt_outs"),
         *("monthly_balances", "customer_branch_figures", "customer_figures", "customer_tags", "key_tests"),
@@ -58,6 +59,7 @@ class Services(Protocol):
     async def merged_customers(self) -> Sequence[tuple[str, str]]: ...
     async def send(self, table: Table, path: Path, business_date: date) -> Sent: ...
     async def allocate(self, business_date: date) -> Allocated: ...
+    async def build_score_cards(self, business_date: date) -> ScoreCards: ...
     async def send_transactions(self, path: Path) -> Ingested: ...
 
 
@@ -204,6 +206,8 @@ async def _publish(night: Night, state: _State, services: Services) -> None:
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None  # one is enough to say why it failed
     await _step(state, "allocate", lambda: services.allocate(night.business_date))
+    # By the owners of this night.
+    await _step(state, "score_cards", lambda: services.build_score_cards(night.business_date))
     await send_all(["contacts"])
     await _step(state, "transactions", lambda: services.send_transactions(night.clean("transactions")))
 

@@ -22,6 +22,7 @@ from acrm.stages.figures import figures, holding_categories
 from acrm.stages.key_tests import key_tests
 from acrm.stages.merged import MERGED, living, united
 from acrm.stages.monthly_balances import month_totals, monthly_balances
+from acrm.stages.score_inputs import ScoreSources, balance_steps, customer_months
 from acrm.stages.tag_inputs import TagSources, tag_inputs
 from acrm.stages.value import customer_base
 from acrm.tables import FEED
@@ -147,10 +148,24 @@ def _key_tests(work: _Work) -> None:
     work.write("key_tests", key_tests(work.stage("customer_base"), work.day, work.parameters))
 
 
+def _scores(work: _Work) -> None:
+    accounts = work.feed("accounts")
+    sources = ScoreSources(
+        base=work.stage("customer_base"),
+        months=work.stage("month_totals"),
+        accounts=accounts,
+        loans=work.feed("loans"),
+        cards=work.feed("cards"),
+    )
+    work.write("balance_steps", balance_steps(accounts, work.feed("balances"), work.day))
+    work.write("customer_months", customer_months(sources, work.day, work.parameters))
+
+
 STEPS: Mapping[str, Callable[[_Work], None]] = {
     "facts": _facts,
     "figures": _figures,
     "series": _series,
     "tags": _tags,
     "keys": _key_tests,
+    "scores": _scores,
 }

@@ -214,6 +214,40 @@ KEY_TESTS = Table(
         flag("loan_clean", "Not overdue now, and no day within the years of the rule was beyond the tolerance."),
     ),
 )
+BALANCE_STEPS = Table(
+    "balance_steps",
+    "Deposits of each customer and branch on the days on which they changed, from the first of the month before on: "
+    "an end-of-day balance, below 0 taken as 0, holds until the next row, before the first it is 0. Always all of "
+    "them; accounts of which the balance is unknown are left out. Taken by assignment_svc for score cards.",
+    ("customer_id", "branch_id", "from_date"),
+    (
+        ident("customer_id", "The customer.", required=True),
+        ident("branch_id", "The branch.", required=True),
+        day("from_date", "The day.", required=True),
+        amount("balance_minor", "The sum of the balances at its end.", required=True),
+    ),
+)
+CUSTOMER_MONTHS = Table(
+    "customer_months",
+    "What score cards count of a customer in the business date's month, over the whole bank; a row for each who has "
+    "business or wealth, or had business when the month began. Always all of them. Taken by assignment_svc.",
+    ("customer_id", "month_date"),
+    (
+        ident("customer_id", "The customer.", required=True),
+        day("month_date", "The first day of the month.", required=True),
+        amount("deposit_average_minor", "deposit_month_average_minor of customer_figures, 0 without an account."),
+        _signed("deposit_growth_minor", "That less the average of the month before; empty if one is unknown."),
+        amount("wealth_minor", "wealth_minor of customer_figures, 0 for none."),
+        amount("loan_minor", "What is owed on live loans, 0 for none; empty if unknown."),
+        number("category_count", "Categories of the products held."),
+        flag("had_business", "An account, loan or card was live at the end of the month before."),
+        flag("has_business", "An account, loan or card is live."),
+        flag("new_customer", "The first account, loan or card was opened in the month."),
+        flag(
+            "key_customer", "Deposits or clean loans are above the threshold of key customers, whatever the mark says."
+        ),
+    ),
+)
 DERIVED = {
     table.name: table
     for table in (
@@ -223,5 +257,7 @@ DERIVED = {
         CUSTOMER_TAGS,
         KEY_TESTS,
         BRANCH_FACTS,
+        BALANCE_STEPS,
+        CUSTOMER_MONTHS,
     )
 }

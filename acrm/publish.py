@@ -32,6 +32,7 @@ from google.rpc.status_pb2 import Status
 from acrm.columns import Table
 from acrm.ingest import TRANSACTION_SERVICE, Ingested, PublishFailed, ingest
 from acrm.progress import Progress
+from acrm.publish_scores import SCORE_CARD_SERVICE, ScoreCards, new_metadata, started, told_of
 from acrm.rows import arrow_pieces, row_count
 from chassis import clock
 from chassis.channel import mesh
@@ -105,6 +106,7 @@ _CAMPAIGN = _Importer("banyan.campaign.v1.ImportService", campaign_import_grpc.I
 # Who takes which table, in the order in which it is sent.
 _IMPORTERS = {
     **dict.fromkeys(("branches", "staff", "branch_facts", "customer_locations"), (_ASSIGNMENT,)),
+    **dict.fromkeys(("balance_steps", "customer_months"), (_ASSIGNMENT,)),
     **dict.fromkeys(("customers", "relations", "accounts", "loans", "cards", "holdings"), (_CUSTOMER,)),
     **dict.fromkeys(("monthly_balances", "customer_branch_figures", "customer_figures"), (_CUSTOMER,)),
     **dict.fromkeys(("customer_tags", "key_tests"), (_CUSTOMER,)),
@@ -113,7 +115,7 @@ _IMPORTERS = {
 }
 _NEEDS = (
     *(importer.service for importer in (_ASSIGNMENT, _CUSTOMER, _CAMPAIGN)),
-    *(_OWNERSHIP_SERVICE, _OPERATION_SERVICE, _MERGE_SERVICE, TRANSACTION_SERVICE),
+    *(_OWNERSHIP_SERVICE, SCORE_CARD_SERVICE, _OPERATION_SERVICE, _MERGE_SERVICE, TRANSACTION_SERVICE),
 )
 
 
@@ -188,13 +190,19 @@ class Publisher:
         async def start() -> Any:  # noqa: ANN401 - an operation, see above
             return await _of_stub(stub.AllocateOwnerships(request, wait_for_ready=True))
 
-        operation = await self._finished(await _repeated("allocate", start))
+        metadata = ownership_service_pb2.AllocateOwnershipsMetadata()
+        operation = await self._finished("allocate", await _repeated("allocate", start), metadata)
         told = ownership_service_pb2.AllocateOwnershipsResponse()
         operation.response.Unpack(told)
         by_rule = {ownership_pb2.AllocationRule.Name(count.rule): count.customer_count for count in told.rule_counts}
         return Allocated(told.customer_count, told.changed_customer_count, told.changed_row_count, by_rule)
 
-    async def _finished(self, operation: Any) -> Any:  # noqa: ANN401 - the same
+    async def build_score_cards(self, business_date: date) -> ScoreCards:
+        """Lets the score cards be computed by the owners and balances of the night, and waits for the end."""
+        start = partial(started, self._channel(SCORE_CARD_SERVICE), business_date, str(uuid.uuid4()))
+        return told_of(await self._finished("score_cards", await _repeated("score_cards", start), new_metadata()))
+
+    async def _finished(self, what: str, operation: Any, metadata: Any) -> Any:  # noqa: ANN401 - the same
         stub = operation_service_pb2_grpc.OperationServiceStub(self._channel(_OPERATION_SERVICE))
         request = _operations.GetOperationRequest(name=operation.name)
 
@@ -203,12 +211,11 @@ class Publisher:
 
         while not operation.done:
             await asyncio.sleep(_POLL_SECONDS)
-            operation = await _repeated("allocate", ask)
-            metadata = ownership_service_pb2.AllocateOwnershipsMetadata()
+            operation = await _repeated(what, ask)
             if operation.metadata.Unpack(metadata):
-                self._progress("allocate", metadata.done_count, metadata.total_count)
+                self._progress(what, metadata.done_count, metadata.total_count)
         if operation.HasField("error"):
-            raise PublishFailed(f"allocate: {operation.error.message}")
+            raise PublishFailed(f"{what}: {operation.error.message}")
         return operation
 
     async def send_transactions(self, path: Path) -> Ingested:

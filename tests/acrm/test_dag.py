@@ -13,6 +13,7 @@ from acrm.engines import LOCAL
 from acrm.ingest import Ingested, PublishFailed
 from acrm.progress import silent
 from acrm.publish import Allocated, Sent
+from acrm.publish_scores import ScoreCards
 from acrm.tables import FEED
 
 TODAY = date(2026, 6, 30)
@@ -52,6 +53,11 @@ class Services:
         await self._ask("allocate")
         return Allocated(2, 2, 3, {"LOAN": 1})
 
+    async def build_score_cards(self, business_date):
+        assert business_date in {TODAY, TOMORROW}
+        await self._ask("score_cards")
+        return ScoreCards(2, 3)
+
     async def send_transactions(self, path):
         await self._ask("transactions")
         return Ingested(pq.read_table(path).num_rows, 0)
@@ -81,6 +87,7 @@ _MADE = {
     "series": ["monthly_balances"],
     "tags": ["customer_tags"],
     "keys": ["key_tests"],
+    "scores": ["balance_steps", "customer_months"],
 }
 
 
@@ -102,7 +109,7 @@ def derived_empty(monkeypatch):
 
 async def test_a_night_sends_every_table_and_allocates_in_between(night, services, run_to_end):
     report = await run_to_end(night)
-    assert set(services.asked) == set(FEED | DERIVED) - {"balances", "complaints"} | {"allocate"}
+    assert set(services.asked) == set(FEED | DERIVED) - {"balances", "complaints"} | {"allocate", "score_cards"}
     place = services.asked.index
     for one, other in (
         ("products", "customers"),
@@ -116,6 +123,8 @@ async def test_a_night_sends_every_table_and_allocates_in_between(night, service
         ("branches", "staff"),
         ("staff", "branch_facts"),
         ("branch_facts", "allocate"),
+        ("customer_months", "allocate"),
+        ("allocate", "score_cards"),
         ("customers", "accounts"),
         ("customer_branch_figures", "allocate"),
         ("products", "contacts"),
@@ -181,7 +190,7 @@ async def test_a_night_that_failed_derives_only_what_is_left(night, derived_empt
     assert derived_empty == ["facts", "figures", "series"]
     monkeypatch.setattr(dag, "derive", broken)
     await run_to_end(night)
-    assert derived_empty == ["facts", "figures", "series", "tags", "keys"]
+    assert derived_empty == ["facts", "figures", "series", "tags", "keys", "scores"]
 
 
 @pytest.mark.usefixtures("derived_empty")
