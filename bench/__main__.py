@@ -14,6 +14,7 @@ BENCHMARKS = (
     "search_page_1m",
     "search_count_1m",
     "allocate_1m",
+    "allocate_incremental",
     "feed_follow",
     "stream_group_1m",
     "memory",
