@@ -133,7 +133,9 @@ async def keep_duties(tx: AsyncConnection, month: date, after: str, limit: int) 
         await _execute(tx, await _live(tx, month, DueOf(None, frozenset(found)), KEEP))
     if len(found) == limit:
         return found[-1]
-    await tx.execute(_MARK_KEPT, {"first": month.replace(day=1)})
+    # Before the first import there is nothing to keep, and the month may still come.
+    if found or after:
+        await tx.execute(_MARK_KEPT, {"first": month.replace(day=1)})
     return None
 
 

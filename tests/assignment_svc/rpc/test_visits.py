@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -61,14 +62,15 @@ class Asker:
         self._metadata = service.signed_in.staff(role, staff_id=staff, branch_id=branch)
 
     async def create(self, customer: str = "c0", request_id: str = "", **given):
-        visit = visit_pb2.Visit(kind="VISIT_KIND_VISIT", content="talked about savings", location=PLACE)
-        visit.device_time.CopyFrom(time_to_wire(await now(self._service)))
+        moment = await now(self._service) - given.get("ago", timedelta(0))
+        visit = visit_pb2.Visit(
+            kind="VISIT_KIND_VISIT", content="talked about savings", location=PLACE, device_time=time_to_wire(moment)
+        )
         kind = given.get("kind", "VISIT_KIND_VISIT")
         if kind != "VISIT_KIND_VISIT":
             visit.ClearField("location")
         if "ago" in given:
-            ago = given.pop("ago")
-            visit.device_time.CopyFrom(time_to_wire(await now(self._service) - ago))
+            del given["ago"]
             visit.captured_offline = True
             visit.device, visit.client_visit = "d1", given.pop("client_visit", str(uuid.uuid4()))
         visit.MergeFrom(visit_pb2.Visit(**given))
@@ -191,15 +193,20 @@ async def test_bad_fields_are_all_named(bank, given, fields) -> None:
 
 async def test_a_visit_without_a_place_or_of_an_unlikely_time_is_refused(bank) -> None:
     mia = Asker(bank, "mia")
-    late = visit_pb2.Visit(kind="VISIT_KIND_VISIT", content="x")
-    late.device_time.CopyFrom(time_to_wire(await now(bank) - timedelta(minutes=6)))
+    moment = time_to_wire(await now(bank) - timedelta(minutes=6))
+    late = visit_pb2.Visit(kind="VISIT_KIND_VISIT", content="x", device_time=moment)
     request = pb.CreateVisitRequest(parent="customers/c0", visit=late, request_id=str(uuid.uuid4()))
     assert (await refusal(mia.send(request)))[2] == ["visit.device_time", "visit.location"]
 
 
 async def test_a_visit_of_a_device_that_is_sent_again_is_one_also_when_all_send_it_at_once(bank) -> None:
     mia, moment = Asker(bank, "mia"), await now(bank) - timedelta(hours=1)
-    given = {"device": "d1", "client_visit": "v1", "captured_offline": True, "device_time": time_to_wire(moment)}
+    given: dict[str, Any] = {
+        "device": "d1",
+        "client_visit": "v1",
+        "captured_offline": True,
+        "device_time": time_to_wire(moment),
+    }
     made = await asyncio.gather(*(mia.create(**given) for _ in range(8)))
     assert len({visit.name for visit in made}) == 1
     code, reason, _ = await refusal(mia.create(**given, content="something else"))
@@ -328,8 +335,8 @@ async def test_one_author_sends_no_more_than_sixty_of_a_day(bank) -> None:
         await tx.execute(
             text("""INSERT INTO visit (customer_id, visit_id, staff_id, branch_id, kind, content, attachments,
               device_time, visit_time, visit_date, captured_offline, late, state)
-            SELECT 'x' || n, 'v' || n, 'mia', 'north', 'PHONE', 'x', '[]', bank_now(), bank_now(),
-              (bank_now() AT TIME ZONE 'Asia/Shanghai')::date, false, false, 'VALID' FROM generate_series(1, 60) AS n""")
+            SELECT 'x', 'v' || n, 'mia', 'north', 'PHONE', 'x', '[]', bank_now(), bank_now(),
+              (bank_now() AT TIME ZONE 'Asia/Shanghai')::date, false, false, 'VALID' FROM generate_series(1, 60) n""")
         )
     code, reason, _ = await refusal(Asker(bank, "mia").create())
     assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "VISITS_TOO_MANY")
