@@ -53,12 +53,11 @@ def test_what_is_served_is_the_document_that_is_tested(bank: Banyan) -> None:
 
 
 @pytest.mark.parametrize(("operation", "mode"), ASKED)
-@pytest.mark.parametrize("who", ["head", "service"])
 def test_every_answer_is_one_that_the_document_tells(
-    bank: Banyan, tokens: dict[str, str], operation: Any, mode: GenerationMode, who: str
+    bank: Banyan, tokens: dict[str, str], operation: Any, mode: GenerationMode
 ) -> None:
     # Signing out would leave nothing to test for those who follow.
-    token = bank.sign_in("head-B0001") if operation.method == "delete" and who == "head" else tokens[who]
+    head = bank.sign_in("head-B0001") if operation.method == "delete" else tokens["head"]
 
     @settings(
         max_examples=10,
@@ -70,7 +69,9 @@ def test_every_answer_is_one_that_the_document_tells(
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def answers(case: Any) -> None:
-        response = case.call(base_url=bank.url, headers={"authorization": f"Bearer {token}"}, timeout=20)
-        case.validate_response(response, checks=CHECKS)
+        # Making up a request costs more than asking: both ask the same.
+        for token in (head, tokens["service"]):
+            response = case.call(base_url=bank.url, headers={"authorization": f"Bearer {token}"}, timeout=20)
+            case.validate_response(response, checks=CHECKS)
 
     answers()
