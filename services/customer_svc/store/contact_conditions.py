@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Integer, and_, any_, func, literal, true
+from sqlalchemy import BigInteger, ColumnElement, Integer, and_, any_, func, literal, true
 
 from services.customer_svc.domain.conditions import ContactCondition, ContactCount
 from services.customer_svc.domain.contact_room import ContactPolicy, keys_of
@@ -18,16 +18,18 @@ _PLACES = ("", "SMS", "CALL", "PUSH", "MAIL", "WECHAT", "VISIT")
 _CHANNEL = 10**16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+# Made once: what SQLAlchemy prepares for an alias takes longer than many a look-up.
+_ROOM = contact_rooms.alias("contact_room")
+
 
 def contacts_hold(condition: ContactCondition) -> ColumnElement[bool]:
     """Says of a customer whether he was contacted so; who was never contacted has no last contact, and no consent."""
     assert condition.now is not None, "who asks for days until now says when that is"
     parts = [part for count in condition.counts for part in _counted(count, condition.now)]
     parts += _permissions(condition)
-    room = contact_rooms.alias("contact_room")
-    wanted = list(_room_parts(room, condition, condition.now))
+    wanted = list(_room_parts(condition, condition.now))
     if wanted:
-        parts.append(looked_up(room, room.c.customer_id == KEY, *wanted))
+        parts.append(looked_up(_ROOM, _ROOM.c.customer_id == KEY, *wanted))
     policy = condition.policy or ContactPolicy(version=0, start_time=None)
     parts += [room_holds(wanted, wanted.at or condition.now, policy).is_(true()) for wanted in condition.rooms]
     return and_(true(), *parts)
@@ -68,8 +70,8 @@ def _permissions(condition: ContactCondition) -> Iterator[ColumnElement[bool]]:
         yield c.opt_out_keys.overlap(texts(keys_of(each.channel, each.category)))
 
 
-def _room_parts(room: FromClause, condition: ContactCondition, now: datetime) -> Iterator[ColumnElement[bool]]:
-    c = room.c
+def _room_parts(condition: ContactCondition, now: datetime) -> Iterator[ColumnElement[bool]]:
+    c = _ROOM.c
     if condition.last_campaign_ids:
         yield c.last_campaign_id == any_(texts(condition.last_campaign_ids))
     if condition.last_outcomes:

@@ -8,6 +8,12 @@ from services.customer_svc.store.scope import looked_up, texts
 from services.customer_svc.store.tables_groups import customer_groups, group_members
 from services.customer_svc.store.tables_search import customer_search
 
+# Made once: what SQLAlchemy prepares for an alias takes longer than many a look-up.
+_MEMBER, _GROUP = group_members.alias("member"), customer_groups.alias("in_group")
+_LIVE_MEMBER = _MEMBER.join(
+    _GROUP, and_(_GROUP.c.group_id == _MEMBER.c.group_id, _GROUP.c.live_generation == _MEMBER.c.generation)
+)
+
 
 def tags_hold(condition: TagCondition) -> ColumnElement[bool]:
     """Says of a customer whether he bears these tags and not those."""
@@ -33,6 +39,5 @@ def groups_hold(condition: GroupCondition) -> ColumnElement[bool]:
 
 
 def _is_in(group_ids: tuple[str, ...]) -> ColumnElement[bool]:
-    member, group = group_members.alias("member"), customer_groups.alias("in_group")
-    live = and_(group.c.group_id == member.c.group_id, group.c.live_generation == member.c.generation)
-    return looked_up(member.join(group, live), member.c.customer_id == KEY, member.c.group_id == any_(texts(group_ids)))
+    of_these = _MEMBER.c.group_id == any_(texts(group_ids))
+    return looked_up(_LIVE_MEMBER, _MEMBER.c.customer_id == KEY, of_these)

@@ -12,6 +12,8 @@ from services.customer_svc.store.seen import between
 from services.customer_svc.store.tables import owners
 from services.customer_svc.store.tables_search import customer_search
 
+_OWNING = owners.alias("owning")
+
 
 def ownership_holds(condition: OwnershipCondition, scope: Scope) -> ColumnElement[bool]:
     """Says of a customer whether one of his rows is so, and whether nobody contacted him for so long."""
@@ -44,7 +46,7 @@ def _primary_row(condition: OwnershipCondition, scope: Scope) -> ColumnElement[b
 
 
 def _some_row(condition: OwnershipCondition, scope: Scope) -> ColumnElement[bool]:
-    row = owners.alias("owning")
+    row = _OWNING
     parts = [row.c.customer_id == KEY, _seen(row, condition, scope)]
     if condition.branch_ids is not None:
         parts.append(one_of(row.c.branch_id, condition.branch_ids))
