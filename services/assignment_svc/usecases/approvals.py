@@ -14,7 +14,7 @@ from services.assignment_svc.store.requests import Request, Said
 from services.assignment_svc.usecases.carry_out import carry_out, end_transfer, is_overtaken
 from services.assignment_svc.usecases.manual_changes import Locked, Who
 from services.assignment_svc.usecases.request_plans import check_fit
-from services.assignment_svc.usecases.request_views import View, Viewer, sides_for, view_of, viewer_of
+from services.assignment_svc.usecases.request_views import View, Viewer, note, sides_for, view_of, viewer_of
 
 _OVERTAKEN = "the customer was merged, or passed to others meanwhile"
 
@@ -161,6 +161,7 @@ async def _let_go(tx: AsyncConnection, opened: _Opened, request: Request) -> Non
 async def _told(tx: AsyncConnection, opened: _Opened) -> View:
     request = await requests.get(tx, opened.request.request_id)
     assert request is not None, "it is locked"
+    await note(tx, opened.who, request)
     view = view_of(request, opened.viewer, await requests.transitions(tx, request))
     assert view is not None, "who answered it sees it"
     return view

@@ -14,11 +14,13 @@ from datetime import date, datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.caller import Caller, Role
+from chassis.sql.audit import AuditEntry, audit
 from services.assignment_svc.domain.approvals import Seat, Side, answering
 from services.assignment_svc.domain.requests import OPEN, Event, Kind, State
 from services.assignment_svc.store import org, request_desks
 from services.assignment_svc.store.business_day import business_day
 from services.assignment_svc.store.requests import Request, Transition
+from services.assignment_svc.usecases.manual_changes import Who
 
 # What the taker of a pull is not told: that its giver, or nobody, said no.
 _KEPT_QUIET = frozenset({Event.HUSH, Event.LAPSE})
@@ -63,6 +65,12 @@ async def viewer_of(conn: AsyncConnection, caller: Caller) -> Viewer:
     for seat in seats:
         reached |= await org.subtree(conn, seat.branch_id)
     return Viewer(caller.staff_id, caller.branch_id, led, seats, reached, day)
+
+
+async def note(tx: AsyncConnection, who: Who, request: Request) -> None:
+    """Remembers what somebody did to a request; auditors find it by the customer, also by one whom he is not told."""
+    told = {"request": request.request_id}
+    await audit(tx, [AuditEntry(who.actor, who.branch_id, who.request_id, who.method, request.customer_id, told)])
 
 
 def sides_for(request: Request, viewer: Viewer) -> dict[Side, Seat]:

@@ -35,7 +35,7 @@ from services.assignment_svc.usecases.manual_changes import Locked, Who, check_c
 from services.assignment_svc.usecases.pulls import plan_of_pull
 from services.assignment_svc.usecases.read_ownership import Reader, level_of, scope_of_caller
 from services.assignment_svc.usecases.request_plans import Asked, Plan, Wish, check_fit, plan_of
-from services.assignment_svc.usecases.request_views import View, Viewer, view_of, viewer_of
+from services.assignment_svc.usecases.request_views import View, Viewer, note, view_of, viewer_of
 
 
 async def create(tx: AsyncConnection, caller: Caller, who: Who, wish: Wish) -> View:
@@ -174,6 +174,7 @@ async def _agree(tx: AsyncConnection, caller: Caller, who: Who, request_id: str,
         await carry_out(tx, who, locked, request)
         await requests.move(tx, request, Event.CARRY_OUT, Said(who.actor, request.reason))
         request = await _stored(tx, request_id)
+    await note(tx, who, request)
     view = view_of(request, viewer, await requests.transitions(tx, request))
     assert view is not None, "who made it sees it"
     return view

@@ -1,7 +1,7 @@
 """Who answers for a side, as the store finds it for many at once, against the rule for one."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime
 
 import pytest
@@ -24,12 +24,12 @@ async def empty(database: Database) -> AsyncIterator[Database]:
         await tx.execute(text(f"TRUNCATE {TABLES}"))
 
 
-async def put(database: Database, table: str, *rows: dict[str, object]) -> None:
+async def put(database: Database, table: str, *rows: Mapping[str, object]) -> None:
     if rows:
         names = ", ".join(rows[0])
         values = ", ".join(f":{name}" for name in rows[0])
         async with database.begin() as tx:
-            await tx.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), list(rows))
+            await tx.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), [dict(row) for row in rows])
 
 
 async def seats(database: Database, staff: str) -> list[tuple[str, str]]:
