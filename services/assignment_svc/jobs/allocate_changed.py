@@ -3,7 +3,6 @@
 import asyncio
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from chassis.errors import Refused
 from chassis.sql.engine import Database
@@ -26,9 +25,9 @@ async def allocate_changed(database: Database, wakeups: Wakeups) -> None:
         while True:
             try:
                 await _work_off(database, wakeups)
-            except (DBAPIError, Refused, OSError) as error:
-                # Facts are being replaced, or the database is away: those who wait go on waiting.
-                log.warning("changed_facts_wait", error=repr(error))
+            except Refused as refused:
+                # Facts are being replaced: those who wait go on waiting.
+                log.info("changed_facts_wait", reason=refused.reason)
                 await asyncio.sleep(_PAUSE_SECONDS)
             await listener.wait(_LOOK_SECONDS)
 

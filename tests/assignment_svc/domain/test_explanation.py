@@ -51,8 +51,8 @@ CASES = {
         row(Rule.LOAN, Evidence("L1", 50 * WAN, "b2", 20 * WAN)),
         "规则1：客户在本网点有存续贷款，由贷款网点主办。最大一笔贷款L1余额为50万元。高于网点b2的20万元。",
         (
-            "Rule 1: the customer has a live loan here, and the branch of the loan is primary. The largest loan, L1, has"
-            " CNY 500,000 outstanding. That is more than the CNY 200,000 of branch b2. "
+            "Rule 1: the customer has a live loan here, and the branch of the loan is primary. The largest loan, L1,"
+            " has CNY 500,000 outstanding. That is more than the CNY 200,000 of branch b2. "
         ),
         PRIMARY,
     ),
@@ -60,8 +60,8 @@ CASES = {
         row(Rule.LOAN, Evidence("L1", None)),
         "规则1：客户在本网点有存续贷款，由贷款网点主办。贷款L1余额不详。",
         (
-            "Rule 1: the customer has a live loan here, and the branch of the loan is primary. What is owed on loan L1 is"
-            " unknown. "
+            "Rule 1: the customer has a live loan here, and the branch of the loan is primary. What is owed on loan L1"
+            " is unknown. "
         ),
         PRIMARY,
     ),
@@ -69,8 +69,8 @@ CASES = {
         row(Rule.GRACE, due=DUE),
         "规则2：客户最后一笔贷款已结清，宽限期内仍由贷款网点主办。宽限期于2026年9月1日结束。",
         (
-            "Rule 2: the customer's last loan has ended, and its branch stays primary during the grace. The grace ends on"
-            " 1 September 2026. "
+            "Rule 2: the customer's last loan has ended, and its branch stays primary during the grace. The grace ends"
+            " on 1 September 2026. "
         ),
         PRIMARY,
     ),
@@ -81,8 +81,8 @@ CASES = {
             "网点b2为30,010.50元，高出不足20%，仍由现主办网点保留。"
         ),
         (
-            "Rule 3: the customer has no live loan but a card here, and the branch of the card is primary. Card K1 has a"
-            " limit of CNY 30,000. Branch b2 has CNY 30,010.50, less than 20% more, so the incumbent stays. "
+            "Rule 3: the customer has no live loan but a card here, and the branch of the card is primary. Card K1 has"
+            " a limit of CNY 30,000. Branch b2 has CNY 30,010.50, less than 20% more, so the incumbent stays. "
         ),
         PRIMARY,
     ),
