@@ -10,9 +10,9 @@ from banyan.assignment.v1 import (
     audit_service_pb2,
     audit_service_pb2_grpc,
     branch_change_service_pb2_grpc,
+    bulk_transfer_service_pb2_grpc,
     import_service_pb2,
     import_service_pb2_grpc,
-    leave_service_pb2_grpc,
     merge_service_pb2_grpc,
     operation_service_pb2,
     operation_service_pb2_grpc,
@@ -23,7 +23,6 @@ from banyan.assignment.v1 import (
     personal_data_service_pb2,
     personal_data_service_pb2_grpc,
     session_service_pb2_grpc,
-    staff_account_service_pb2_grpc,
     visit_duty_service_pb2_grpc,
     visit_service_pb2_grpc,
 )
@@ -57,7 +56,7 @@ from services.assignment_svc.peers.potential_tags import TAG_SERVICE, potential_
 from services.assignment_svc.peers.tasks import TASK_SERVICE, OpenTask, open_task_asked
 from services.assignment_svc.rpc.acting_managers import ActingManagerServicer
 from services.assignment_svc.rpc.branch_changes import APPLY, Applying, BranchChangeServicer
-from services.assignment_svc.rpc.leave_service import LeaveServicer
+from services.assignment_svc.rpc.bulk_transfers import BulkTransferServicer, bulk_work
 from services.assignment_svc.rpc.merge_service import MergeServicer
 from services.assignment_svc.rpc.org_changes import OrgChanges
 from services.assignment_svc.rpc.org_service import OrgServicer
@@ -69,7 +68,7 @@ from services.assignment_svc.rpc.private_managers import PrivateManagers
 from services.assignment_svc.rpc.request_services import request_services
 from services.assignment_svc.rpc.score_services import score_services, score_work
 from services.assignment_svc.rpc.session_service import SessionServicer
-from services.assignment_svc.rpc.staff_accounts import StaffAccountServicer
+from services.assignment_svc.rpc.staff_services import staff_services
 from services.assignment_svc.rpc.visit_duties import VisitDutyServicer
 from services.assignment_svc.rpc.visits import VisitServicer
 from services.assignment_svc.settings import Settings
@@ -111,6 +110,7 @@ class Parts:
             ALLOCATE: Allocating(self.database, self.wakeups),
             TRY: Trying(self.database),
             APPLY: Applying(self.database, self.wakeups),
+            **bulk_work(self.database, self.wakeups),
             VERIFY: Verifying(self.database, audit_service_pb2),
             **score_work(self.database),
         }
@@ -118,7 +118,7 @@ class Parts:
         self.paging_secret = paging.secret(settings.keys)
         self.cache = Cache(settings.valkey_url or None)
         self.currency = settings.currency
-        self.settings = settings
+        self.oidc = oidc_of(settings, self.database)
 
     async def revoke(self, session_id: str, expire_time: datetime) -> None:
         """Refuses an ended session's tokens: here at once, elsewhere as soon as the org feed tells it."""
@@ -137,15 +137,10 @@ class Parts:
             *self.visits_served(),
             self.policies_served(),
             self.changes_served(peers),
-            self.branch_changes_served(),
+            *self.mass_changes_served(),
             *self.requests_served(peers),
             *self.scores_served(),
-            *self.staff_served(sessions),
-            Served(
-                "banyan.assignment.v1.SessionService",
-                session_service_pb2_grpc.add_SessionServiceServicer_to_server,
-                self.session_servicer(sessions),
-            ),
+            *self.sign_in_served(sessions),
             Served(
                 "banyan.assignment.v1.OrgService",
                 org_service_pb2_grpc.add_OrgServiceServicer_to_server,
@@ -188,32 +183,18 @@ class Parts:
             ),
         ]
 
-    def session_servicer(self, sessions: Sessions) -> SessionServicer:
-        """Signs in by password, and by the bank's OIDC issuer if there is one."""
-        told, oidc = self.settings, None
-        if told.oidc_issuer:
-            issuer = Issuer(told.oidc_issuer, told.oidc_audience, told.oidc_login_claim, told.oidc_roles_claim)
-            oidc = OidcSignIn(self.database, issuer, IssuerKeys(told.oidc_jwks, told.oidc_ca).claims)
-
-        async def change(login: str, old: str, new: str) -> None:
-            await change_password(self.database, sessions, login, old, new)
-            await self.wakeups.notify(org.FEED)
-
-        return SessionServicer(sessions, self.signer, self.keys, change, oidc)
-
-    def staff_served(self, sessions: Sessions) -> list[Served]:
+    def sign_in_served(self, sessions: Sessions) -> list[Served]:
         """The services of how staff sign in, and when they are away."""
+        added = staff_services(self.database, sessions, self.wakeups, self.paging_secret)
+        change = partial(change_password, self.database, sessions, self.wakeups)
+        servicer = SessionServicer(sessions, self.signer, self.keys, change, self.oidc)
         return [
             Served(
-                "banyan.assignment.v1.StaffAccountService",
-                staff_account_service_pb2_grpc.add_StaffAccountServiceServicer_to_server,
-                StaffAccountServicer(self.database, sessions, self.wakeups, self.paging_secret),
+                "banyan.assignment.v1.SessionService",
+                session_service_pb2_grpc.add_SessionServiceServicer_to_server,
+                servicer,
             ),
-            Served(
-                "banyan.assignment.v1.LeaveService",
-                leave_service_pb2_grpc.add_LeaveServiceServicer_to_server,
-                LeaveServicer(self.database, self.paging_secret),
-            ),
+            *(Served(f"banyan.assignment.v1.{name}", *added[name]) for name in ("StaffAccountService", "LeaveService")),
         ]
 
     def changes_served(self, peers: Peers) -> Served:
@@ -224,13 +205,20 @@ class Parts:
             OwnershipChangeServicer(self.database, self.wakeups, peers.potential_tags, self.paging_secret),
         )
 
-    def branch_changes_served(self) -> Served:
-        """The service of mergers, closings and splits of branches."""
-        return Served(
-            "banyan.assignment.v1.BranchChangeService",
-            branch_change_service_pb2_grpc.add_BranchChangeServiceServicer_to_server,
-            BranchChangeServicer(self.database, self.operations, self.paging_secret),
-        )
+    def mass_changes_served(self) -> list[Served]:
+        """The services that change many customers at once: branches that go, and files of transfers."""
+        return [
+            Served(
+                "banyan.assignment.v1.BranchChangeService",
+                branch_change_service_pb2_grpc.add_BranchChangeServiceServicer_to_server,
+                BranchChangeServicer(self.database, self.operations, self.paging_secret),
+            ),
+            Served(
+                "banyan.assignment.v1.BulkTransferService",
+                bulk_transfer_service_pb2_grpc.add_BulkTransferServiceServicer_to_server,
+                BulkTransferServicer(self.database, self.operations, self.paging_secret),
+            ),
+        ]
 
     def requests_served(self, peers: Peers) -> list[Served]:
         """The services of requests."""
@@ -284,6 +272,15 @@ class Parts:
         await self.cache.close()
         await self.wakeups.close()
         await self.database.close()
+
+
+def oidc_of(settings: Settings, database: Database) -> OidcSignIn | None:
+    """How staff sign in by the bank's OIDC issuer, if there is one."""
+    if not settings.oidc_issuer:
+        return None
+    claims = settings.oidc_login_claim, settings.oidc_roles_claim
+    issuer = Issuer(settings.oidc_issuer, settings.oidc_audience, *claims)
+    return OidcSignIn(database, issuer, IssuerKeys(settings.oidc_jwks, settings.oidc_ca).claims)
 
 
 def app_of(parts: Parts, peers: Peers) -> App:

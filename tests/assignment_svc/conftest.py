@@ -1,15 +1,19 @@
 """A migrated database of assignment_svc on the session's real PostgreSQL, and the service behind the whole chain."""
 
 import asyncio
+import json
 import tempfile
+import threading
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import grpc
+import jwt
 import pytest
 from banyan.assignment.v1 import (
     ownership_change_service_pb2,
@@ -18,8 +22,10 @@ from banyan.assignment.v1 import (
     ownership_service_pb2,
     ownership_service_pb2_grpc,
 )
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from sqlalchemy import text
 
 from chassis.caller import Role
@@ -110,6 +116,7 @@ class Service:
     potential_tags: PotentialTags
     identities: Identities
     open_tasks: OpenTasks
+    peers: Peers
 
 
 @pytest.fixture(scope="session")
@@ -123,9 +130,62 @@ async def service(assignment_url: str, valkey_url: str) -> AsyncIterator[Service
         peers = Peers(key_customers, potential_tags, identities, open_tasks)
         async with in_process(app_of(parts, peers), home) as channel:
             jobs.start(parts.jobs())
-            yield Service(parts, channel, signed_in, key_customers, potential_tags, identities, open_tasks)
+            yield Service(parts, channel, signed_in, key_customers, potential_tags, identities, open_tasks, peers)
             await jobs.stop()
         await parts.close()
+
+
+class KeyServer:
+    """Stands for the bank's OIDC issuer, on real HTTP: serves its keys, or fails, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.keys: list[dict[str, Any]] = []
+        self.status = 200
+        self.asked = 0
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.asked += 1
+                body = json.dumps({"keys": server.keys}).encode()
+                self.send_response(server.status)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing."""
+
+        self._http = HTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._http.server_port}/keys"
+
+    def add_rsa(self, kid: str) -> rsa.RSAPrivateKey:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.keys.append(json.loads(RSAAlgorithm.to_jwk(key.public_key())) | {"kid": kid, "alg": "RS256", "use": "sig"})
+        return key
+
+    def add_ec(self, kid: str) -> ec.EllipticCurvePrivateKey:
+        key = ec.generate_private_key(ec.SECP256R1())
+        self.keys.append(json.loads(ECAlgorithm.to_jwk(key.public_key())) | {"kid": kid, "alg": "ES256", "use": "sig"})
+        return key
+
+    @staticmethod
+    def token(claims: dict[str, Any], key: Any, algorithm: str | None, kid: str | None) -> str:
+        return jwt.encode(claims, key, algorithm, headers={"kid": kid} if kid else None)
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+@pytest.fixture
+def key_server() -> Iterator[KeyServer]:
+    served = KeyServer()
+    yield served
+    served.close()
 
 
 # A bank for tests of what people change by hand. Deposits at both branches, more at north; c7 has a loan at north whose

@@ -17,7 +17,6 @@ _SETTINGS_FEW = text("SELECT set_config('plan_cache_mode', 'force_generic_plan',
 _SETTINGS_MANY = text(
     "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('work_mem', '96MB', true)"
 )
-_SETTINGS_USUAL = text("SELECT set_config('plan_cache_mode', 'auto', true)")
 _PARAMETERS = ("grace_days", "run_off_days", "challenge_percent", "return_months", "protection_idle_days")
 
 
@@ -27,7 +26,8 @@ async def allocate_now(
     """Decides over these customers as the night of `day` would, and stores what changed as made by `actor`.
 
     The caller has passed the gate and locked them (store/gate.py). Staff are active where they are so now. The night
-    that follows finds nothing to change; followers are told of what changed.
+    that follows finds nothing to change; followers are told of what changed. How statements are planned stays set until
+    `tx` ends.
     """
     few = len(customer_ids) <= _FEW
     await tx.execute(_SETTINGS_FEW if few else _SETTINGS_MANY)
@@ -36,5 +36,4 @@ async def allocate_now(
     row = (
         await tx.execute(ALLOCATE_NAMED, {**given, "customer_ids": list(customer_ids), "day": day, "actor": actor})
     ).one()
-    await tx.execute(_SETTINGS_USUAL)
     return Counts(row.customer_count, row.changed_customer_count, row.changed_row_count)

@@ -16,12 +16,15 @@ _POLICY = text(
     " ORDER BY version DESC LIMIT 1"
 )
 # Former customers are nobody's work.
-_COUNT = text("""
-SELECT count(*) FROM (
-  SELECT FROM owner o JOIN ownership a USING (customer_id)
-  WHERE o.manager_id = :staff_id AND a.state <> 'FORMER' LIMIT :most
-) AS counted
-""").bindparams(bindparam("most", type_=Integer))
+_FULL_AT = text("""
+WITH policy AS (SELECT customers_max FROM capacity_policy ORDER BY version DESC LIMIT 1)
+SELECT customers_max FROM policy WHERE customers_max <= (
+  SELECT count(*) FROM (
+    SELECT FROM owner o JOIN ownership a USING (customer_id)
+    WHERE o.manager_id = :staff_id AND a.state <> 'FORMER' LIMIT (SELECT customers_max FROM policy)
+  ) AS counted
+)
+""")
 _LAST_CLAIM = text("""
 SELECT to_manager_id, create_time FROM ownership_change
 WHERE customer_id = :customer_id AND branch_id = :branch_id AND kind = 'CLAIM' AND to_manager_id = :manager_id
@@ -125,9 +128,12 @@ async def claim_policy(conn: AsyncConnection) -> ClaimPolicy:
     return ClaimPolicy(row.protection_days, row.undo_hours, row.claimed_hours, tuple(row.deposit_edges_minor))
 
 
-async def has_room(tx: AsyncConnection, staff_id: str, most: int) -> bool:
-    """Says whether a manager has fewer customers than `most`; lock him first (private_managers.lock_staff)."""
-    return (await tx.execute(_COUNT, {"staff_id": staff_id, "most": most})).scalar_one() < most
+async def full_at(tx: AsyncConnection, staff_id: str) -> int | None:
+    """The limit of a manager who has as many customers as manual changes may give; None while he has room.
+
+    Lock him first (private_managers.lock_staff), so that it stays true.
+    """
+    return (await tx.execute(_FULL_AT, {"staff_id": staff_id})).scalar_one_or_none()
 
 
 async def last_claim(

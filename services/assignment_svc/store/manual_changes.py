@@ -81,7 +81,8 @@ WITH kept AS (
   FROM jsonb_populate_recordset(NULL::ownership_change, CAST(:changes AS jsonb)) RETURNING customer_id
 )
 UPDATE ownership o SET rev = pg_current_xact_id(), update_time = bank_now()
-FROM (SELECT DISTINCT customer_id FROM kept) k WHERE o.customer_id = k.customer_id
+FROM (SELECT DISTINCT customer_id FROM kept) k
+WHERE o.customer_id = k.customer_id AND o.rev <> pg_current_xact_id() RETURNING o.customer_id
 """)
 _READ = f"SELECT {_COLUMNS}, create_time, rev_after, undone_by FROM ownership_change WHERE customer_id = :customer_id"
 _GET = text(f"{_READ} AND change_id = :change_id")
@@ -154,7 +155,10 @@ async def record_change(tx: AsyncConnection, change: Change) -> str:
 
 
 async def record_changes(tx: AsyncConnection, changes: Sequence[Change]) -> list[str]:
-    """As `record_change`, of many in one statement; the ids stand in the order of the changes."""
+    """As `record_change`, of many in one statement; the ids stand in the order of the changes.
+
+    A customer whom the transaction moved in the feed before stays there.
+    """
     rows: list[dict[str, Any]] = []
     for change in changes:
         row = {field.name: getattr(change, field.name) for field in fields(change)}

@@ -25,13 +25,13 @@ _PUT = text(
     " from_date = excluded.from_date, until_date = excluded.until_date, last_contact_date = NULL,"
     " create_time = bank_now()"
 ).bindparams(bindparam("from_date", type_=Date), bindparam("until_date", type_=Date))
-_END = (
-    text("""
-DELETE FROM ownership_hold
-WHERE customer_id = :customer_id AND branch_id = :branch_id AND kind = 'PROTECTION' AND starts_with(hold_id, 'named-')
-"""),
-    text("DELETE FROM row_protection WHERE customer_id = :customer_id AND branch_id = :branch_id"),
+_END = text("""
+WITH ended AS (
+  DELETE FROM ownership_hold WHERE customer_id = :customer_id AND branch_id = :branch_id AND kind = 'PROTECTION'
+    AND starts_with(hold_id, 'named-')
 )
+DELETE FROM row_protection WHERE customer_id = :customer_id AND branch_id = :branch_id
+""")
 _END_ALL = text("DELETE FROM ownership_hold WHERE customer_id = :customer_id AND kind = 'PROTECTION'")
 
 
@@ -55,12 +55,11 @@ async def holds_at(conn: AsyncConnection, customer_id: str, branch_id: str) -> l
 async def protect_row(  # noqa: PLR0913, PLR0917 -- whose row, on which side, for how long, by which change
     tx: AsyncConnection, customer_id: str, branch_id: str, side: Side, day: date, days: int, change_id: str
 ) -> None:
-    """Protects a row for so many days from `day` on, in place of the protection that came with an earlier naming.
+    """Protects a row for so many days from `day` on; what protected an earlier manager there must have ended.
 
     On the primary side it holds the primary branch against cards and deposits too; on the secondary side it only
     refuses claims and pulls.
     """
-    await end_protection(tx, customer_id, branch_id)
     until = day + timedelta(days=days)
     if side is Side.PRIMARY:
         hold = Hold(f"{_OF_NAMING}{change_id}", HoldKind.PROTECTION, branch_id, None, day, until)
@@ -72,8 +71,7 @@ async def protect_row(  # noqa: PLR0913, PLR0917 -- whose row, on which side, fo
 
 async def end_protection(tx: AsyncConnection, customer_id: str, branch_id: str) -> None:
     """Takes away the protection that came with the claim or the naming of a row's manager."""
-    for statement in _END:
-        await tx.execute(statement, {"customer_id": customer_id, "branch_id": branch_id})
+    await tx.execute(_END, {"customer_id": customer_id, "branch_id": branch_id})
 
 
 async def end_all_protections(tx: AsyncConnection, customer_id: str) -> None:

@@ -110,8 +110,8 @@ async def check_manager(tx: AsyncConnection, locked: Locked, branch_id: str, sta
     if not (fit and staff and set(staff.roles) & set(MANAGER_ROLES)) or staff_id == locked.customer_id:
         message = "no active manager of the branch, or the customer himself"
         raise Refused(Kind.PRECONDITION, "MANAGER_UNFIT", message, {"staff": staff_id})
-    most = await claims.capacity(tx)
-    if not has_him and not await claims.has_room(tx, staff_id, most):
+    most = None if has_him else await claims.full_at(tx, staff_id)
+    if most is not None:
         given = {"staff": staff_id, "limit": str(most)}
         raise Refused(Kind.EXHAUSTED, "CAPACITY", f"the manager has {most} customers already", given)
 
@@ -156,7 +156,7 @@ async def name_manager(tx: AsyncConnection, who: Who, locked: Locked, naming: Na
         request_id=naming.request_id,
         change_id=change_id,
     )
-    return await kept(tx, who, change)
+    return await kept(tx, who, change, after if after.rev != locked.ownership.rev else None)
 
 
 async def move_primary(tx: AsyncConnection, who: Who, locked: Locked, move: Move) -> Changed:
@@ -215,12 +215,12 @@ async def allocated(tx: AsyncConnection, who: Who, locked: Locked) -> Ownership:
     return await _read(tx, locked.customer_id)
 
 
-async def kept(tx: AsyncConnection, who: Who, change: Change) -> Changed:
-    """Records and audits a change, and tells the ownership after it."""
+async def kept(tx: AsyncConnection, who: Who, change: Change, after: Ownership | None = None) -> Changed:
+    """Records and audits a change, and tells the ownership after it: `after` if allocation moved it in the feed."""
     change_id = await manual_changes.record_change(tx, change)
     detail = {"change": change_id, "kind": change.kind.value}
     await audit(tx, [AuditEntry(who.actor, who.branch_id, who.request_id, who.method, change.customer_id, detail)])
-    return Changed(await _read(tx, change.customer_id), change_id)
+    return Changed(after or await _read(tx, change.customer_id), change_id)
 
 
 def rule_decides() -> Refused:

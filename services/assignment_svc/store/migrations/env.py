@@ -4,6 +4,7 @@ from chassis.sql.migrations import run_env
 from services.assignment_svc.store import (
     tables_acting_managers,
     tables_branch_changes,
+    tables_bulk_transfers,
     tables_manual_changes,
     tables_org_changes,
     tables_policies,
@@ -21,6 +22,7 @@ _TABLES = (
     tables_policies,
     tables_acting_managers,
     tables_branch_changes,
+    tables_bulk_transfers,
     tables_requests,
     tables_score_cards,
     tables_visits,
