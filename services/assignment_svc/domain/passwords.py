@@ -16,6 +16,7 @@ welcome welcomeback woaini woainia yonghu zaq zaqwsx zxcvbn zxcvbnm
 """
 _USUAL = frozenset(_LISTED.split())
 _AROUND = re.compile(r"[\W\d_]+")
+_ENDS = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 _LOOKS_LIKE = str.maketrans({"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s", "!": "i"})
 # A login shorter than this is in many good passwords by chance.
 _NAME_LENGTH_MIN = 3
@@ -31,9 +32,14 @@ def password_fault(password: str, login: str, display_name: str) -> str | None:
     for name in (login, display_name):
         if len(name) >= _NAME_LENGTH_MIN and name.casefold() in folded:
             return "must not have the login or the name in it"
-    if _is_sequence(folded) or _words(folded) <= _USUAL or _words(folded.translate(_LOOKS_LIKE)) <= _USUAL:
+    if _is_sequence(folded) or _words(folded) <= _USUAL or _words(_spelled(folded)) <= _USUAL:
         return "is among those that are tried first"
     return None
+
+
+def _spelled(folded: str) -> str:
+    """The word inside digits and signs, with letters where signs stand for them."""
+    return _ENDS.sub("", folded).translate(_LOOKS_LIKE)
 
 
 def _words(folded: str) -> frozenset[str]:

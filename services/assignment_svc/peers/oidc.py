@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -84,8 +85,13 @@ class IssuerKeys:
             return Path(self._source).read_bytes()
         context = ssl.create_default_context(cafile=str(self._certificates)) if self._certificates else None
         request = urllib.request.Request(self._source, headers={"accept": "application/json"})  # noqa: S310 - see above
-        with urllib.request.urlopen(request, timeout=_FETCH_SECONDS, context=context) as answer:  # noqa: S310
-            raw: bytes = answer.read(_JWKS_BYTES_MAX + 1)
+        try:
+            with urllib.request.urlopen(request, timeout=_FETCH_SECONDS, context=context) as answer:  # noqa: S310 - see above
+                raw: bytes = answer.read(_JWKS_BYTES_MAX + 1)
+        except urllib.error.HTTPError as error:
+            # An answer too, with a connection of its own.
+            error.close()
+            raise
         if len(raw) > _JWKS_BYTES_MAX:
             raise ValueError("the key set is too large")
         return raw

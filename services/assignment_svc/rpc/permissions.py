@@ -69,7 +69,7 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         "/banyan.assignment.v1.LeaveService/ListLeaves": ANY_STAFF,
         "/banyan.assignment.v1.LeaveService/ApproveLeave": ANY_STAFF,
         "/banyan.assignment.v1.LeaveService/CancelLeave": ANY_STAFF,
-        "/banyan.assignment.v1.StaffAccountService/SetPassword": _ADMINS | _SERVICES,
+        "/banyan.assignment.v1.StaffAccountService/SetPassword": _ADMINS,
         "/banyan.assignment.v1.StaffAccountService/ResetPassword": _ADMINS,
         "/banyan.assignment.v1.StaffAccountService/CreateOidcMapping": _ADMINS,
         "/banyan.assignment.v1.StaffAccountService/GetOidcMapping": _LOG_READERS,

@@ -157,12 +157,13 @@ def own_faults(actor: str, before: Staff, after: Staff) -> list[Fault]:
 
 async def _known(tx: AsyncConnection, afterwards: Sequence[Staff]) -> Known:
     """What the staff are held against as they shall be: logins count as they are after all changes."""
-    ids = {staff.staff_id for staff in afterwards}
-    logins = [staff.login for staff in afterwards if staff.login is not None]
+    logins = {staff.staff_id: staff.login for staff in afterwards}
+    wanted = [login for login in logins.values() if login is not None]
+    # Who keeps his login goes before whoever wants it.
     owners = {
         login: staff_id
-        for login, staff_id in (await org_writes.login_owners(tx, logins)).items()
-        if staff_id not in ids
+        for login, staff_id in (await org_writes.login_owners(tx, wanted)).items()
+        if logins.get(staff_id, login) == login
     }
     for staff in afterwards:
         if staff.login is not None:

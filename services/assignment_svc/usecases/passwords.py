@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.errors import Kind, Refused, invalid_field, not_found
 from chassis.sql.engine import Database
+from chassis.wakeups import Wakeups
 from services.assignment_svc.domain.organisation import Staff
 from services.assignment_svc.domain.passwords import password_fault
 from services.assignment_svc.store import accounts, org, org_changes, sessions
@@ -34,7 +35,9 @@ async def put_password(tx: AsyncConnection, telling: Telling, staff_id: str, pas
     return await sessions.end_sessions(tx, [staff_id])
 
 
-async def change_password(database: Database, signing_in: Sessions, login: str, old: str, new: str) -> None:
+async def change_password(  # noqa: PLR0913, PLR0917 -- three of them are texts that a person gave
+    database: Database, signing_in: Sessions, wakeups: Wakeups, login: str, old: str, new: str
+) -> None:
     """Changes one's own password, by the old one, and ends all of one's sessions."""
     staff, known = await signing_in.check(login, old)
     _check_strength("new_password", new, staff)
@@ -48,6 +51,7 @@ async def change_password(database: Database, signing_in: Sessions, login: str, 
         await org_changes.tell(tx, Telling(staff.staff_id, "ChangePassword"))
         await accounts.put_password(tx, staff.staff_id, password_hash, once=False)
         await sessions.end_sessions(tx, [staff.staff_id])
+    await wakeups.notify(org.FEED)
 
 
 def _check_strength(field: str, password: str, staff: Staff) -> None:
