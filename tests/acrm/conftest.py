@@ -34,6 +34,7 @@ _ROWS = {
          "risk_rating_expiry_date": date(2027, 1, 1)},
         {"customer_id": "c2", "customer_type": "CORPORATE", "state": "FROZEN", "industry": "水产"},
     ],
+    "customer_locations": [{"customer_id": "c1", "latitude": 26.074512, "longitude": -119.5}],
     "relations": [{"customer_id": "c2", "related_customer_id": "c1", "kind": "company_owner"}],
     "accounts": [
         {"account_id": "a1", "customer_id": "c1", "branch_id": "b1", "kind": "DEMAND", "open_date": _DAY,

@@ -52,6 +52,10 @@ def unreadable_values(column):
         yield "12.5", "is no whole number"
         yield "1e3", "is no whole number"
         yield "9223372036854775808", "is no whole number"
+    if column.kind == "degrees":
+        yield "nan", "are no decimal degrees"
+        yield "1e1", "are no decimal degrees"
+        yield "26,5", "are no decimal degrees"
     if column.kind == "flag":
         yield "1", "is neither true nor false"
     if column.kind == "instant":
@@ -197,7 +201,7 @@ def test_the_good_rows_are_taken_if_bad_ones_are_to_be_skipped(rows, write_csv, 
     left = {name: pq.read_table(tmp_path / "clean" / f"{name}.parquet").num_rows for name in FEED}
     assert left == report.row_counts
     gone = {"customers": 1, "relations": 0, "accounts": 0, "cards": 0, "holdings": 0, "balances": 0, "contacts": 0}
-    gone |= {"complaints": 0, "consents": 0, "opt_outs": 0}
+    gone |= {"complaints": 0, "consents": 0, "opt_outs": 0, "customer_locations": 0}
     assert left == {name: len(given) for name, given in rows.items()} | gone | {"transactions": 0}
 
 

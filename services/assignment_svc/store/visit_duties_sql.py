@@ -81,7 +81,7 @@ SELECT * FROM (
     FROM due d LEFT JOIN done n USING (customer_id)
   ) AS c
 ) AS listed
-WHERE (:with_done OR next_due_date IS NOT NULL)
+WHERE (:with_done OR next_due_date IS NOT NULL) AND customer_id <> :viewer_id
   AND (coalesce(next_due_date, 'infinity'), coalesce(last_visit_date, '-infinity'), customer_id)
     > (coalesce(CAST(:after_due AS date), CASE WHEN :from_start THEN '-infinity' ELSE 'infinity' END::date),
        coalesce(CAST(:after_last AS date), '-infinity'), :after_id)

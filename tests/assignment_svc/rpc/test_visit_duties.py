@@ -122,6 +122,10 @@ async def test_a_head_lists_those_of_his_branch_and_of_those_below(bank) -> None
     assert await reason_of(head.due("mia", month_date=later)) == "FIELD_INVALID"
 
 
+async def test_nobody_lists_himself(bank) -> None:
+    assert await Asker(bank, "c1", Role.BRANCH_HEAD).names("mia") == ["c2", "c3", "c4"]
+
+
 async def test_pages_of_due_visits_join(bank) -> None:
     mia = Asker(bank, "mia")
     page = await mia.due("mia", page_size=3)
