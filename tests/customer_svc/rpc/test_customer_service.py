@@ -302,3 +302,9 @@ async def test_services_follow_facts_and_hear_of_changes(asks, bank) -> None:
 async def test_staff_may_not_follow_facts(asks) -> None:
     code, _, _ = await refusal(asks(Role.BRANCH_HEAD).watch().read())
     assert code is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_a_service_finds_whoever_has_the_number_of_an_id_document_with_his_name(asks) -> None:
+    by_number = Condition(identity=Identity(id_number="110101199001011234"))
+    found = await asks(Role.SERVICE).search(conditions=[by_number], page_size=20)
+    assert [(one.name, one.display_name) for one in found.customers] == [("customers/wang", "王小明")]
