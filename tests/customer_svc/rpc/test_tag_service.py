@@ -287,3 +287,15 @@ async def test_whoever_changes_a_tag_is_told_of_it_and_that_is_noted(asks, fille
     async with filled.database.read() as conn:
         noted = await conn.execute(text("SELECT caller, customer_id FROM audit WHERE method = 'RemoveCustomerTag'"))
         assert [tuple(row) for row in noted] == [("somebody", "wang")] * 2
+
+
+async def test_services_are_told_potential_tags_of_a_thousand_customers_at_most(asks, filled) -> None:
+    await confirm(filled, "CHURN_RISK", "LOAN_POTENTIAL")
+    await asks().change("SetCustomerTag", "BLACKLIST")
+    customers = ["customers/wang", "customers/nobody"]
+    [told] = (await asks(Role.SERVICE).call("BatchGetPotentialTags", customers=customers)).potential_tags
+    assert (told.customer, list(told.tags)) == ("customers/wang", ["tags/CHURN_RISK", "tags/LOAN_POTENTIAL"])
+    too_many = [f"customers/c{n}" for n in range(1_001)]
+    refused = await refusal(asks(Role.SERVICE).call("BatchGetPotentialTags", customers=too_many))
+    assert refused == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert (await refusal(asks().call("BatchGetPotentialTags", customers=customers)))[1] == "ROLE_FORBIDDEN"
