@@ -18,6 +18,7 @@ TABLES = (
     PersonalTable("officer_override", Part.RECORDS, leaves_out=_REV),
     PersonalTable("row_protection", Part.RECORDS),
     PersonalTable("ownership_change", Part.RECORDS, leaves_out=("rev_after",)),
+    PersonalTable("staff_relation", Part.RECORDS),
     PersonalTable("private_manager", Part.RECORDS),
     PersonalTable("private_manager_period", Part.RECORDS),
     PersonalTable("ownership_request", Part.RECORDS),
