@@ -6,7 +6,8 @@ and ended, the periods that are past by that, and the aggregate roots; what is d
 
 from sqlalchemy import Date, Integer, Text, TextClause, bindparam, text
 
-from services.assignment_svc.store.decision_sql import Source, decision
+from services.assignment_svc.store.decision_source import Source
+from services.assignment_svc.store.decision_sql import decision
 
 _STORE = """
 made AS (
@@ -95,16 +96,6 @@ _NAMED = Source(
 )
 
 
-def typed(statement: str) -> TextClause:
-    """A statement over a decision in a range of ids, with the types of what it is given."""
-    return _typed(statement).bindparams(bindparam("after", type_=Text), bindparam("until", type_=Text))
-
-
-def allocating(candidates: str) -> TextClause:
-    """Decides over the customers of `candidates`, as `decision_over` takes them, and stores what changed."""
-    return typed(_storing(Source(candidates)))
-
-
 def _storing(source: Source) -> str:
     return f"WITH{decision(source)},{source.put_into(_STORE)}"
 
@@ -114,6 +105,8 @@ def _typed(statement: str) -> TextClause:
     return text(statement).bindparams(bindparam("day", type_=Date), *parameters)
 
 
-ALLOCATE = allocating("allocation_candidate")
+ALLOCATE = _typed(_storing(Source("allocation_candidate"))).bindparams(
+    bindparam("after", type_=Text), bindparam("until", type_=Text)
+)
 # The customers of a list, in the name of whoever changed what is decided over.
 ALLOCATE_NAMED = _typed(_storing(_NAMED))

@@ -8,7 +8,7 @@ A night looks at candidates in a range of ids, a manual change at the customers 
 staff are active stands for a night in `staff_duty`; a manual change looks it up: whom it names may have come today.
 """
 
-from dataclasses import dataclass
+from services.assignment_svc.store.decision_source import Source
 
 _PICKED = """
 picked AS MATERIALIZED (
@@ -272,36 +272,9 @@ customer AS MATERIALIZED (
 )"""
 
 
-@dataclass(frozen=True)
-class Source:
-    """Whom a statement decides over, where staff are active, and who is said to have made what changes.
-
-    `candidates` is a table, or a query in brackets, with the column `customer_id`; `within` is a condition over
-    `{0}customer_id` that holds for them and keeps every table to their rows.
-    """
-
-    candidates: str
-    within: str = "{0}customer_id > :after AND {0}customer_id <= :until"
-    duties: str = "staff_duty"
-    actor: str = "'allocation'"
-
-    def put_into(self, statement: str) -> str:
-        """The statement over this source; `[o.within]` stands there for the condition over the table `o`."""
-        for alias in ("", "o.", "c."):
-            statement = statement.replace(f"[{alias}within]", self.within.format(alias))
-        for name in ("candidates", "duties", "actor"):
-            statement = statement.replace(f"[{name}]", str(getattr(self, name)))
-        return statement
-
-
 _DECISION = f"{_PICKED},{_HOLDS},{_PLACES},{_RULES},{_VERDICTS},{_ROWS}"
 
 
 def decision(source: Source) -> str:
     """Decides over the customers of a source."""
     return source.put_into(_DECISION)
-
-
-def decision_over(candidates: str) -> str:
-    """Decides over the customers of `candidates` in a range of ids."""
-    return decision(Source(candidates))

@@ -285,7 +285,6 @@ allocation_day = Table(
     Column("only_row", SmallInteger, primary_key=True, autoincrement=False, server_default="1"),
     _date("facts_date"),
     _date("business_date"),
-    # The date of the last facts that came within a day; its night is still to come, or was.
     _date("changes_date"),
     Column("policy_version", Integer, nullable=False, server_default="0"),
     Column("seen_rev", Xid8(), nullable=False, server_default=text("'0'")),

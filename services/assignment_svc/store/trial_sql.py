@@ -6,7 +6,7 @@ have come that no night has looked at yet; what they change is no doing of the p
 
 from sqlalchemy import Date, Integer, Text, bindparam, text
 
-from services.assignment_svc.store.decision_sql import decision_over
+from services.assignment_svc.store.decision_sql import Source, decision
 
 _PARAMETERS = ("grace_days", "run_off_days", "challenge_percent", "return_months", "protection_idle_days")
 _EVERYBODY = (
@@ -40,11 +40,11 @@ def _column(name: str, old: str, new: str) -> str:
 def _decided(prefix: str) -> str:
     """The rows as they would be under the parameters of a prefix."""
     columns = ",\n  ".join(_column(name, old, new) for name, (old, new) in _ROW.items())
-    decision = decision_over(_EVERYBODY)
+    decided = decision(Source(_EVERYBODY))
     for name in _PARAMETERS:
-        decision = decision.replace(f":{name}", f":{prefix}_{name}")
+        decided = decided.replace(f":{name}", f":{prefix}_{name}")
     return f"""
-WITH{decision}
+WITH{decided}
 SELECT customer_id, branch_id,
   {columns},{_DATES}
 FROM settled WHERE change <> 'ENDED' AND NOT (change = 'SAME' AND old_side IS NULL)"""  # noqa: S608 -- our own words
