@@ -23,8 +23,6 @@ from banyan.assignment.v1 import (
     personal_data_service_pb2,
     personal_data_service_pb2_grpc,
     session_service_pb2_grpc,
-    visit_duty_service_pb2_grpc,
-    visit_service_pb2_grpc,
 )
 
 from chassis import paging
@@ -69,8 +67,7 @@ from services.assignment_svc.rpc.request_services import request_services
 from services.assignment_svc.rpc.score_services import score_services, score_work
 from services.assignment_svc.rpc.session_service import SessionServicer
 from services.assignment_svc.rpc.staff_services import staff_services
-from services.assignment_svc.rpc.visit_duties import VisitDutyServicer
-from services.assignment_svc.rpc.visits import VisitServicer
+from services.assignment_svc.rpc.visit_services import visit_services
 from services.assignment_svc.settings import Settings
 from services.assignment_svc.store import MIGRATIONS, org, ownership_feed, ownerships
 from services.assignment_svc.store.personal_data import TABLES, end_ownership
@@ -243,18 +240,8 @@ class Parts:
 
     def visits_served(self) -> list[Served]:
         """The services of visits and of what is due of them."""
-        return [
-            Served(
-                "banyan.assignment.v1.VisitService",
-                visit_service_pb2_grpc.add_VisitServiceServicer_to_server,
-                VisitServicer(self.database, self.paging_secret),
-            ),
-            Served(
-                "banyan.assignment.v1.VisitDutyService",
-                visit_duty_service_pb2_grpc.add_VisitDutyServiceServicer_to_server,
-                VisitDutyServicer(self.database, self.paging_secret),
-            ),
-        ]
+        added = visit_services(self.database, self.paging_secret)
+        return [Served(f"banyan.assignment.v1.{name}", *added[name]) for name in ("VisitService", "VisitDutyService")]
 
     def jobs(self) -> list[Job]:
         """What runs as long as the process."""

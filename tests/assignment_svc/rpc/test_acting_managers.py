@@ -111,7 +111,7 @@ async def test_who_covers_sees_from_the_first_day_to_the_last_and_no_longer(bank
     made = await head.arrange(first=0, last=3)
     assert await stand.sees()
     for days, seen in (("3 days", True), ("4 days", False)):
-        async with bank.parts.database.read() as conn:
+        async with bank.parts.database.begin() as conn:
             await conn.execute(text("SELECT set_config('banyan.clock_offset', :days, true)"), {"days": days})
             assert bool(await acting_managers.covered(conn, "stand")) is seen
     ended = await head.end(made.name)
