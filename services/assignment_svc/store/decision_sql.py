@@ -272,9 +272,6 @@ customer AS MATERIALIZED (
 )"""
 
 
-_DECISION = f"{_PICKED},{_HOLDS},{_PLACES},{_RULES},{_VERDICTS},{_ROWS}"
-
-
 def decision(source: Source) -> str:
     """Decides over the customers of a source."""
-    return source.put_into(_DECISION)
+    return source.put_into(f"{_PICKED},{_HOLDS},{_PLACES},{_RULES},{_VERDICTS},{_ROWS}")
