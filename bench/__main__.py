@@ -16,6 +16,7 @@ BENCHMARKS = (
     "allocate_1m",
     "claim_race",
     "allocate_incremental",
+    "score_cards_1m",
     "feed_follow",
     "stream_group_1m",
     "memory",

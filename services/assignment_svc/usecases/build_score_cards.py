@@ -4,7 +4,7 @@ A month is frozen by the last such run: from then on none changes it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -22,6 +22,7 @@ from services.assignment_svc.store.score_visits import VisitsDone
 
 # A feed waits for the oldest transaction of the server: a batch is at most this many aggregates (design 4.6).
 BATCH_CUSTOMERS = 20_000
+_WORKERS = 2
 _LOCK_ASK_SECONDS = 0.5
 _RATIOS = frozenset({Indicator.CROSS_SELL, Indicator.RETENTION, Indicator.VISIT_DUTY, Indicator.VISIT_QUALITY})
 
@@ -143,13 +144,9 @@ async def _build(
     async with database.read() as conn:
         month = Month(first, last, await credit.policy_of(conn, first))
         ranges = await score_builds.ranges(conn, BATCH_CUSTOMERS)
-    customers = 0
-    for done, bounds in enumerate(ranges):
-        if not await tell(done, len(ranges)):
-            return so_far
-        async with database.begin() as tx:
-            await _check_open(tx, first)
-            customers += await score_builds.credit_range(tx, month, bounds)
+    credited = await _Crediting(database, month, tell).all_of(ranges)
+    if credited is None:
+        return so_far
     async with database.begin() as tx:
         if freezer is None and not await score_builds.has_credit(tx, first):
             return so_far
@@ -162,7 +159,41 @@ async def _build(
         await score_builds.set_scores(tx, first, standings)
         await score_builds.close_month(tx, month, MonthState.FROZEN if freezer else MonthState.OPEN, freezer)
     await tell(len(ranges), len(ranges))
-    return Report(so_far.customers + customers, so_far.cards + len(cards))
+    return Report(so_far.customers + credited, so_far.cards + len(cards))
+
+
+class _Crediting:
+    """Two workers over the same list of ranges, one transaction a range; the database has a core for each."""
+
+    def __init__(self, database: Database, month: Month, tell: Progress) -> None:
+        self._database = database
+        self._month = month
+        self._tell = tell
+        self._customers = self._done = 0
+        self._stopped = False
+
+    async def all_of(self, ranges: Sequence[tuple[str, str]]) -> int | None:
+        """How many customers have credit; None if it was told to stop."""
+        left = iter(ranges)
+        workers = [asyncio.create_task(self._work(left, len(ranges))) for _ in range(_WORKERS)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.wait(workers)
+        return None if self._stopped else self._customers
+
+    async def _work(self, left: Iterator[tuple[str, str]], total: int) -> None:
+        for bounds in left:
+            self._stopped = self._stopped or not await self._tell(self._done, total)
+            if self._stopped:
+                return
+            async with self._database.begin() as tx:
+                await _check_open(tx, self._month.first)
+                credited = await score_builds.credit_range(tx, self._month, bounds)
+            self._customers += credited
+            self._done += 1
 
 
 def _add_visits(cards: Mapping[CardKey, list[Figure]], done: Mapping[CardKey, VisitsDone]) -> None:
