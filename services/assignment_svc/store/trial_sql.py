@@ -6,7 +6,8 @@ have come that no night has looked at yet; what they change is no doing of the p
 
 from sqlalchemy import Date, Integer, Text, bindparam, text
 
-from services.assignment_svc.store.decision_sql import Source, decision
+from services.assignment_svc.store.decision_source import Source
+from services.assignment_svc.store.decision_sql import decision
 
 _PARAMETERS = ("grace_days", "run_off_days", "challenge_percent", "return_months", "protection_idle_days")
 _EVERYBODY = (
