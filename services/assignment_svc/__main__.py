@@ -9,8 +9,6 @@ from banyan.assignment.v1 import (
     acting_manager_service_pb2_grpc,
     audit_service_pb2,
     audit_service_pb2_grpc,
-    branch_change_service_pb2_grpc,
-    bulk_transfer_service_pb2_grpc,
     import_service_pb2,
     import_service_pb2_grpc,
     merge_service_pb2_grpc,
@@ -53,8 +51,7 @@ from services.assignment_svc.peers.oidc import IssuerKeys
 from services.assignment_svc.peers.potential_tags import TAG_SERVICE, potential_tags_asked
 from services.assignment_svc.peers.tasks import TASK_SERVICE, OpenTask, open_task_asked
 from services.assignment_svc.rpc.acting_managers import ActingManagerServicer
-from services.assignment_svc.rpc.branch_changes import APPLY, Applying, BranchChangeServicer
-from services.assignment_svc.rpc.bulk_transfers import BulkTransferServicer, bulk_work
+from services.assignment_svc.rpc.mass_changes import mass_services, mass_work
 from services.assignment_svc.rpc.merge_service import MergeServicer
 from services.assignment_svc.rpc.org_changes import OrgChanges
 from services.assignment_svc.rpc.org_service import OrgServicer
@@ -106,8 +103,7 @@ class Parts:
         long_work = {
             ALLOCATE: Allocating(self.database, self.wakeups),
             TRY: Trying(self.database),
-            APPLY: Applying(self.database, self.wakeups),
-            **bulk_work(self.database, self.wakeups),
+            **mass_work(self.database, self.wakeups),
             VERIFY: Verifying(self.database, audit_service_pb2),
             **score_work(self.database),
         }
@@ -203,19 +199,9 @@ class Parts:
         )
 
     def mass_changes_served(self) -> list[Served]:
-        """The services that change many customers at once: branches that go, and files of transfers."""
-        return [
-            Served(
-                "banyan.assignment.v1.BranchChangeService",
-                branch_change_service_pb2_grpc.add_BranchChangeServiceServicer_to_server,
-                BranchChangeServicer(self.database, self.operations, self.paging_secret),
-            ),
-            Served(
-                "banyan.assignment.v1.BulkTransferService",
-                bulk_transfer_service_pb2_grpc.add_BulkTransferServiceServicer_to_server,
-                BulkTransferServicer(self.database, self.operations, self.paging_secret),
-            ),
-        ]
+        """The services that change many customers at once."""
+        added = mass_services(self.database, self.operations, self.paging_secret)
+        return [Served(f"banyan.assignment.v1.{name}", *added[name]) for name in ("BranchChangeService", "BulkTransferService")]
 
     def requests_served(self, peers: Peers) -> list[Served]:
         """The services of requests."""

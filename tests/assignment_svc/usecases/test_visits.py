@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -95,7 +95,7 @@ async def test_a_day_is_judged_alike_in_whatever_order_and_at_once_it_arrives(ta
 async def test_a_merge_gives_the_survivor_the_visits_and_its_undo_gives_them_back(tables: Database) -> None:
     sent = day_of(1)[0][1]
     await send(tables, "c1", sent)
-    await send(tables, "c0", Sent(**{**vars(sent), "client_visit_id": str(uuid.uuid4())}))
+    await send(tables, "c0", replace(sent, client_visit_id="other"))
     async with tables.begin() as tx:
         (moved,) = (await tx.execute(text("SELECT visit_id FROM visit WHERE customer_id = 'c1'"))).scalars()
         old = await visits.get(tx, "c1", moved)
