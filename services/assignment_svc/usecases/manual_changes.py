@@ -14,7 +14,16 @@ from chassis.errors import Kind, Refused, not_found
 from chassis.sql.audit import AuditEntry, audit
 from services.assignment_svc.domain.changes import Change, ChangeKind, Inputs
 from services.assignment_svc.domain.ownership import Hold, HoldKind, OfficerOverride, Owner, Side, State
-from services.assignment_svc.store import allocation, claims, gate, manual_changes, org, ownerships, private_managers
+from services.assignment_svc.store import (
+    accounts,
+    allocation,
+    claims,
+    gate,
+    manual_changes,
+    org,
+    ownerships,
+    private_managers,
+)
 from services.assignment_svc.store.allocate_now import allocate_now
 from services.assignment_svc.store.claims import Sources
 from services.assignment_svc.store.ownerships import Ownership
@@ -102,13 +111,14 @@ def check_changeable(ownership: Ownership) -> None:
 async def check_manager(tx: AsyncConnection, locked: Locked, branch_id: str, staff_id: str, has_him: bool) -> None:  # noqa: FBT001 -- a fact, not a switch
     """Refuses whoever is unfit to manage the customer at a branch, or full; he is locked until `tx` ends.
 
-    Of relatives of staff nothing is known. Who has the customer already needs no room for him.
+    Nobody manages himself or a declared relative. Who has the customer already needs no room for him.
     """
     await private_managers.lock_staff(tx, staff_id)
     staff = await org.get_staff(tx, staff_id)
     fit = staff is not None and staff.is_active(locked.day) and staff.branch_id == branch_id
-    if not (fit and staff and set(staff.roles) & set(MANAGER_ROLES)) or staff_id == locked.customer_id:
-        message = "no active manager of the branch, or the customer himself"
+    is_near = locked.customer_id in await accounts.conflicts(tx, staff_id)
+    if not (fit and staff and set(staff.roles) & set(MANAGER_ROLES)) or is_near:
+        message = "no active manager of the branch, or the customer himself or a relative of his"
         raise Refused(Kind.PRECONDITION, "MANAGER_UNFIT", message, {"staff": staff_id})
     most = None if has_him else await claims.full_at(tx, staff_id)
     if most is not None:

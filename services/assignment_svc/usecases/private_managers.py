@@ -10,7 +10,7 @@ from chassis.errors import Kind, Refused, not_found
 from chassis.sql.audit import audit_reads
 from policy.visibility import Level
 from services.assignment_svc.domain.ownership import Side, State
-from services.assignment_svc.store import org, ownerships, private_managers
+from services.assignment_svc.store import accounts, org, ownerships, private_managers
 from services.assignment_svc.store.business_day import business_day
 from services.assignment_svc.store.ownerships import Ownership
 from services.assignment_svc.store.private_managers import PrivateManagerPeriod
@@ -101,12 +101,12 @@ def _check_etag(ownership: Ownership, etag: str) -> None:
 
 
 async def _check_fit(tx: AsyncConnection, customer_id: str, staff_id: str) -> None:
-    """Active, with the role, and not the customer himself; of relatives of staff nothing is known."""
+    """Active, with the role, and neither the customer himself nor a declared relative of his."""
     staff = await org.get_staff(tx, staff_id)
     day = await business_day(tx)
     is_fit = staff is not None and staff.is_active(day) and Role.PRIVATE_MANAGER.value in staff.roles
-    if not is_fit or staff_id == customer_id:
-        message = "no active staff member with the role of a private manager, or the customer himself"
+    if not is_fit or customer_id in await accounts.conflicts(tx, staff_id):
+        message = "no active staff member with the role of a private manager, or the customer himself or a relative"
         raise Refused(Kind.PRECONDITION, "PRIVATE_MANAGER_UNFIT", message, {"staff": staff_id})
 
 

@@ -188,3 +188,14 @@ async def test_relatives_are_declared_by_oneself_and_taken_back_by_administrator
     await office.ask(stub.WithdrawStaffRelation, withdrawal)
     gone = office.ask(stub.GetStaffRelation, pb.GetStaffRelationRequest(name=spouse.staff_relation.name))
     assert (await office.refusal(gone))[0] == "NOT_FOUND"
+
+
+async def test_nobody_claims_or_is_given_a_declared_relative(by_hand) -> None:
+    await by_hand.run("TRUNCATE staff_relation")
+    await by_hand.run(
+        "INSERT INTO staff_relation (customer_id, staff_id, kind, actor) VALUES ('c0', 'm1', 'CHILD', 'm1')"
+    )
+    assert await by_hand.reason(by_hand.asker("m1").claim()) == "MANAGER_UNFIT"
+    assert await by_hand.reason(by_hand.asker("head", Role.BRANCH_HEAD).assign("m1")) == "MANAGER_UNFIT"
+    await by_hand.asker("m2").claim()
+    await by_hand.run("TRUNCATE staff_relation")
