@@ -1,7 +1,9 @@
 """Interceptions, custodies and policies over the wire: recorded, taken back, and refused."""
 
+import asyncio
 from datetime import date
 
+import grpc
 import pytest
 from banyan.assignment.v1 import credit_pb2, score_card_pb2
 from sqlalchemy import text
@@ -198,3 +200,15 @@ async def test_versions_of_the_policy_start_one_after_the_other(bank):
     for name in ("scorePolicies/x", "scorePolicies/0", "scorePolicies/99999999999"):
         assert (await bank.refused("m1", "GetScorePolicy", name=name))[0] == "FIELD_INVALID"
     assert (await bank.refused("m1", "GetScorePolicy", name="scorePolicies/99"))[0] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("record", ["RecordInterception", "RecordCreditCustody"])
+async def test_of_sixteen_at_once_exactly_one_is_recorded(bank, record):
+    if record == "RecordInterception":
+        asked = {"parent": "customers/c2", "interception": interception()}
+    else:
+        asked = {"parent": "branches/north", "credit_custody": custody()}
+    answers = await asyncio.gather(*(bank.ask("hn", record, **asked) for _ in range(16)), return_exceptions=True)
+    refused = [one for one in answers if isinstance(one, grpc.aio.AioRpcError)]
+    assert len(refused) == 15
+    assert {one.code() for one in refused} == {grpc.StatusCode.ALREADY_EXISTS}
