@@ -3,9 +3,9 @@
 Readings of what the domain leaves open:
 
 - Each side of a request is a branch with a desk: the branch whose heads answer for it. It is the side's own branch, one
-  level up after an escalation. Heads who may not answer (who made the request, or whom it is about) do not count; a
-  desk without any moves up to the nearest branch that has one, and from the top back down. Then the lower level has no
-  say any more: an escalation takes the decision away.
+  level up after an escalation. Heads who may not answer do not count: who made the request, whom it is about, and his
+  declared relatives. A desk without any moves up to the nearest branch that has one, and from the top back down. Then
+  the lower level has no say any more: an escalation takes the decision away.
 - A head who makes a request has said his side's yes with it. He answers for no other side of it: nobody approves his
   own request.
 - "A lock is approved by both heads (or one level up)": the heads of the branch to be locked and of the one that leads

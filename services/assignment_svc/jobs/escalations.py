@@ -29,6 +29,7 @@ async def run_once(database: Database, wakeups: Wakeups) -> None:
     if await _all(database, escalations.expire):
         await wakeups.notify(FEED)
     await database.repeat(escalations.seat_anew)
+    await _all(database, escalations.forget_names)
 
 
 async def _all(database: Database, step: Callable[[AsyncConnection], Awaitable[int]]) -> int:

@@ -51,6 +51,15 @@ WITH due AS (
 SELECT customer_id, request_id FROM due ORDER BY customer_id, request_id
 """)
 
+# Whoever was asked for in vain is nobody's business any more, whether or not the bank knows him.
+_FORGET = text("""
+UPDATE ownership_request SET display_name = '', masked_id_number = '' WHERE request_id IN (
+  SELECT request_id FROM ownership_request
+  WHERE kind = 'PULL' AND state IN ('REFUSED', 'WITHDRAWN', 'EXPIRED') AND display_name <> ''
+    AND expire_time < bank_now() - make_interval(days => :days) LIMIT :limit
+)
+""").bindparams(bindparam("days", type_=Integer), bindparam("limit", type_=Integer))
+
 
 @dataclass(frozen=True)
 class Due:
@@ -74,3 +83,8 @@ async def expire(tx: AsyncConnection, due: Sequence[Due]) -> list[Due]:
     """Ends these requests, those that are still open; their customers must be locked before."""
     rows = await tx.execute(_EXPIRE, {"request_ids": [one.request_id for one in due], "actor": ACTOR})
     return [Due(row.customer_id, row.request_id) for row in rows]
+
+
+async def forget_names(tx: AsyncConnection, days: int, limit: int) -> int:
+    """Forgets whom pulls named that came to nothing so many days ago; how many did."""
+    return (await tx.execute(_FORGET, {"days": days, "limit": limit})).rowcount

@@ -31,6 +31,7 @@ WITH RECURSIVE waiting AS (
 ), rung AS (
   SELECT w.*, least(w.level, max(w.depth) OVER (PARTITION BY w.request_id, w.side)) AS start, EXISTS (
     SELECT FROM staff h WHERE h.branch_id = w.at AND h.staff_id NOT IN (w.creator, w.customer_id)
+      AND NOT EXISTS (SELECT FROM staff_relation k WHERE k.customer_id = w.customer_id AND k.staff_id = h.staff_id)
       AND {_IS_HEAD.format("h")}
   ) AS manned
   FROM way w

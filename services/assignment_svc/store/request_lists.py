@@ -22,13 +22,16 @@ WHERE (:state = '' OR shown = :state)
   AND (shown <> 'PENDING', due_time, request_id) > (:after_decided, :after_time, :after_id)
 ORDER BY 2, 3, 1 LIMIT :limit
 """
-_WAITING = """r.state IN ('PENDING', 'SILENT') AND r.creator <> :staff_id AND r.customer_id <> :staff_id"""
-_AT_DESK = """
+_NOT_ABOUT = """{0} <> r.customer_id AND NOT EXISTS (
+    SELECT FROM staff_relation k WHERE k.customer_id = r.customer_id AND k.staff_id = {0})"""
+_NOT_ABOUT_HIM = _NOT_ABOUT.format(":staff_id")
+_WAITING = f"r.state IN ('PENDING', 'SILENT') AND r.creator <> :staff_id AND {_NOT_ABOUT_HIM}"
+_AT_DESK = f"""
 JOIN request_approval a ON a.customer_id = r.customer_id AND a.request_id = r.request_id AND a.answer = 'WAITING'
 JOIN unnest(CAST(:desks AS text[]), CAST(:heads AS text[])) AS seat (desk, head)
   ON (a.desk_branch_id = seat.desk OR a.upper_desk_branch_id = seat.desk)
-    AND seat.head <> r.creator AND seat.head <> r.customer_id"""
-_OF_BRANCH = "(r.from_branch_id = :branch_id OR r.to_branch_id = :branch_id) AND r.customer_id <> :staff_id"
+    AND seat.head <> r.creator AND {_NOT_ABOUT.format("seat.head")}"""
+_OF_BRANCH = f"(r.from_branch_id = :branch_id OR r.to_branch_id = :branch_id) AND {_NOT_ABOUT_HIM}"
 
 
 def _page(which: str, joins: str = "") -> TextClause:

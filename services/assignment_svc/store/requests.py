@@ -19,7 +19,8 @@ _FIELDS = (
 _REQUESTS = f"""
 SELECT {", ".join(f"r.{name.strip()}" for name in _FIELDS.split(","))}, r.create_time,
   a.side, a.branch_id, a.level AS side_level, a.desk_branch_id, a.upper_desk_branch_id, a.answer, a.staff_id,
-  a.on_behalf_of, a.reason AS answer_reason, a.answer_time
+  a.on_behalf_of, a.reason AS answer_reason, a.answer_time,
+  ARRAY(SELECT k.staff_id FROM staff_relation k WHERE k.customer_id = r.customer_id) AS relatives
 FROM ownership_request r LEFT JOIN request_approval a USING (customer_id, request_id)
 WHERE r.request_id = ANY (CAST(:request_ids AS text[])) ORDER BY r.request_id, a.side
 """  # noqa: S608 -- our own words
@@ -88,6 +89,13 @@ class Request:
     create_time: datetime | None = None
     """Set once it is stored."""
     approvals: tuple[Approval, ...] = field(default=())
+    relatives: frozenset[str] = frozenset()
+    """Staff who declared that the customer is their relative."""
+
+    @property
+    def concerned(self) -> frozenset[str]:
+        """Those whom it is about: they neither see nor answer it."""
+        return self.relatives | {self.customer_id}
 
 
 @dataclass(frozen=True)
@@ -235,6 +243,7 @@ def _whole(rows: Iterable[Row[Any]]) -> Iterable[Request]:
         root = of_one[0]
         values = {name.strip(): getattr(root, name.strip()) for name in _FIELDS.split(",")}
         values |= {"kind": Kind(root.kind), "state": State(root.state), "create_time": root.create_time}
+        values["relatives"] = frozenset(root.relatives)
         yield Request(**values, approvals=tuple(_approval(row) for row in of_one if row.side is not None))
 
 

@@ -124,7 +124,7 @@ async def _open(tx: AsyncConnection, caller: Caller, who: Who, given: Given) -> 
 def _check_answers(opened: _Opened) -> dict[Side, Seat]:
     sides = sides_for(opened.request, opened.viewer)
     if not sides:
-        if opened.viewer.staff_id in {opened.request.creator, opened.request.customer_id}:
+        if opened.viewer.staff_id == opened.request.creator:
             message = "nobody answers his own request, nor one about himself"
             raise Refused(Refusal.FORBIDDEN, "OWN_REQUEST", message)
         raise Refused(Refusal.FORBIDDEN, "NOT_APPROVER", "others answer for the sides that have yet to answer")

@@ -5,6 +5,8 @@ from types import MappingProxyType
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.errors import Kind as Refusal
+from chassis.errors import Refused
 from services.assignment_svc.domain.allocation import primary
 from services.assignment_svc.domain.changes import Change, ChangeKind
 from services.assignment_svc.domain.ownership import Hold, HoldKind, OfficerOverride, Side
@@ -30,6 +32,9 @@ from services.assignment_svc.usecases.manual_changes import (
 
 async def carry_out(tx: AsyncConnection, who: Who, locked: Locked, request: Request) -> Changed:
     """Does what was approved. Refuses, so that the request stays as it was, what cannot be now."""
+    if request.to_manager_id in request.concerned:
+        message = "to_manager: the customer himself, or his relative"
+        raise Refused(Refusal.PRECONDITION, "MANAGER_UNFIT", message, {"staff": request.to_manager_id or ""})
     return await _CARRY_OUT[request.kind](tx, who, locked, request)
 
 

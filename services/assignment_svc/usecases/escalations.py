@@ -7,6 +7,7 @@ from services.assignment_svc.store.allocate_now import allocate_now
 from services.assignment_svc.store.business_day import business_day
 
 AT_ONCE = 500
+NAMES_KEPT_DAYS = 90
 
 
 async def escalate(tx: AsyncConnection) -> int:
@@ -20,6 +21,11 @@ async def escalate(tx: AsyncConnection) -> int:
 async def seat_anew(tx: AsyncConnection) -> int:
     """Finds who answers now where heads came, left or stand in by a delegate; how many sides changed."""
     return await request_desks.seat(tx, await business_day(tx))
+
+
+async def forget_names(tx: AsyncConnection) -> int:
+    """Forgets whom some pulls named that came to nothing long ago: most likely he never heard of it."""
+    return await request_deadlines.forget_names(tx, NAMES_KEPT_DAYS, AT_ONCE)
 
 
 async def expire(tx: AsyncConnection) -> int:

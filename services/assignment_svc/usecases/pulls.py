@@ -10,7 +10,7 @@ from policy.visibility import mask_id_number
 from services.assignment_svc.domain.allocation import primary
 from services.assignment_svc.domain.holds import is_active
 from services.assignment_svc.domain.ownership import State
-from services.assignment_svc.store import allocation, ownerships, protections, requests
+from services.assignment_svc.store import accounts, allocation, ownerships, protections, requests
 from services.assignment_svc.store.ownerships import Ownership
 from services.assignment_svc.usecases.request_plans import Plan, Wish
 
@@ -36,7 +36,7 @@ async def plan_of_pull(
     """
     found = await ownerships.of_customers(tx, [wish.customer_id]) if wish.customer_id else []
     leads = primary(found[0].owners) if found else None
-    if leads is None or wish.customer_id == caller.staff_id:
+    if leads is None or wish.customer_id in await accounts.conflicts(tx, caller.staff_id):
         return FoundPull(Plan("", None, caller.branch_id, to_manager_id), None, _NOBODY)
     plan = Plan(leads.branch_id, leads.manager_id, caller.branch_id, to_manager_id)
     policy = await allocation.policy_in_force(tx, day)

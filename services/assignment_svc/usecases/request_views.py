@@ -1,9 +1,9 @@
 """What of a request somebody sees (domain.md 3).
 
 A request is seen by who made it, by whoever answers or answered for one of its sides, and by the heads of its branches
-and those above; never by the one whom it is about. All of it is seen, but for a pull: its taker's side sees what it
-asked for and what it said itself, until the giver's side approves. A delegate sees by his seat what he may answer, and
-nothing else: no customer becomes visible by it.
+and those above; by the one whom it is about, and by his declared relatives, only if they made it. All of it is seen,
+but for a pull: its taker's side sees what it asked for and what it said itself, until the giver's side approves. A
+delegate sees by his seat what he may answer, and nothing else: no customer becomes visible by it.
 """
 
 import hashlib
@@ -77,7 +77,7 @@ def sides_for(request: Request, viewer: Viewer) -> dict[Side, Seat]:
     """The sides of an open request that the viewer may answer for, and by which seat."""
     if request.state not in OPEN:
         return {}
-    barred = frozenset({request.creator, request.customer_id})
+    barred = request.concerned | {request.creator}
     return dict(answering(request.approvals, viewer.staff_id, viewer.seats, barred))
 
 
@@ -94,8 +94,8 @@ def view_of(request: Request, viewer: Viewer, transitions: Sequence[Transition] 
         state = _quiet(request.state)
         own = tuple(one for one in request.approvals if one.side is Side.TAKER)
         shown = replace(request, customer_id="", from_branch_id=None, from_manager_id=None, approvals=own)
-    # Which of several states it is in, and whether it binds anybody, is told by `state` alone.
-    shown = replace(shown, state=state, exclusive=False)
+    # Which of several states it is in, and whether it binds anybody, is told by `state` alone; relatives by nothing.
+    shown = replace(shown, state=state, exclusive=False, relatives=frozenset())
     return View(
         request=shown,
         state=state,
@@ -107,15 +107,18 @@ def view_of(request: Request, viewer: Viewer, transitions: Sequence[Transition] 
 
 
 def _concerns(request: Request, viewer: Viewer) -> bool:
-    if request.customer_id == viewer.staff_id:
+    # Who made it sees it whomever it is about: of a pull he must not find out.
+    if request.creator == viewer.staff_id:
+        return True
+    if viewer.staff_id in request.concerned:
         return False
-    if request.creator == viewer.staff_id or any(one.staff_id == viewer.staff_id for one in request.approvals):
+    if any(one.staff_id == viewer.staff_id for one in request.approvals):
         return True
     return request.to_branch_id in viewer.led or (request.from_branch_id or "") in viewer.led
 
 
 def _is_giver(request: Request, viewer: Viewer) -> bool:
-    return (request.from_branch_id or "") in viewer.reached
+    return (request.from_branch_id or "") in viewer.reached and viewer.staff_id not in request.concerned
 
 
 def _is_given(request: Request, viewer: Viewer) -> bool:

@@ -18,6 +18,7 @@ from services.assignment_svc.domain.ownership import Hold, HoldKind
 from services.assignment_svc.domain.requests import Event, Kind, timing_of
 from services.assignment_svc.domain.requests import State as RequestState
 from services.assignment_svc.store import (
+    accounts,
     allocation,
     gate,
     holidays,
@@ -71,8 +72,8 @@ async def check_seen(conn: AsyncConnection, caller: Caller, customer_id: str) ->
     scope = await scope_of_caller(conn, caller)
     if not found or level_of(found[0], scope) < Level.SECONDARY:
         raise not_found()
-    if customer_id == caller.staff_id:
-        raise Refused(Refusal.FORBIDDEN, "OWN_REQUEST", "nobody asks for himself")
+    if customer_id in await accounts.conflicts(conn, caller.staff_id):
+        raise Refused(Refusal.FORBIDDEN, "OWN_REQUEST", "nobody asks for himself, nor for a relative")
     return found[0]
 
 

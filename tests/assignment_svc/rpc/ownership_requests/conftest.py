@@ -24,7 +24,7 @@ DAY = date(2026, 6, 30)
 TABLES = (
     "branch, staff, branch_facts, ownership, owner, owner_period, ownership_hold, officer_override, row_protection,"
     " ownership_change, ownership_request, request_approval, request_transition, delegation, bank_holiday,"
-    " private_manager, merged_customers, business_day"
+    " private_manager, merged_customers, business_day, staff_relation"
 )
 # Of few rows faster than TRUNCATE.
 EMPTY = (

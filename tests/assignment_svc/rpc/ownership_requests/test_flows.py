@@ -233,3 +233,20 @@ async def test_nobody_answers_about_himself_nor_asks_for_himself(bank, refusal_o
     await bank.add("nh", "north")
     await bank.allocate("nh")
     assert (await refusal_of(bank.as_("nh").create("PUSH", "nh", to_manager="staff/nm")))[1] == "OWN_REQUEST"
+
+
+async def test_nobody_answers_about_a_declared_relative_nor_asks_for_him_nor_gets_him(bank, refusal_of) -> None:
+    for staff in ("nh", "sm"):
+        query = "INSERT INTO staff_relation (customer_id, staff_id, kind, actor) VALUES ('c1', :staff, 'CHILD', :staff)"
+        await bank.run(query, staff=staff)
+    made = await bank.as_("nm").create("PUSH", to_branch="branches/south", to_manager="staff/sm")
+    assert [one.desk_branch for one in made.approvals] == ["branches/region", "branches/south"]
+    for call in (bank.as_("nh").get(made.name), bank.as_("nh").approve(made.name)):
+        assert (await refusal_of(call))[1] == "NOT_FOUND"
+    assert await bank.as_("nh").inbox() == await bank.as_("nh").inbox("OF_BRANCH") == []
+    await bank.as_("rh").approve(made.name)
+    assert (await refusal_of(bank.as_("sh").approve(made.name)))[1] == "MANAGER_UNFIT"
+    assert (await bank.as_("sh").approve(made.name, to_manager="staff/sm2")).state == R.STATE_APPROVED
+    assert (await refusal_of(bank.as_("nh").create("PUSH", to_manager="staff/nm")))[1] in {"OWN_REQUEST", "NOT_FOUND"}
+    assert (await bank.as_("sm").pull()).state == R.STATE_PENDING
+    assert await bank.rows("SELECT count(*) FROM ownership_request WHERE state = 'SILENT'") == [(1,)]

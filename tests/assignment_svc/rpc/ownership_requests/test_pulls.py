@@ -7,6 +7,7 @@ from banyan.assignment.v1 import ownership_request_pb2 as rp
 from services.assignment_svc.jobs.escalations import run_once
 
 R, A, T = rp.OwnershipRequest, rp.Approval, rp.RequestTransition
+PERSON = ("王小明", "110101199003077758")
 SECRETS = ("name", "create_time", "due_time", "etag")
 
 
@@ -160,3 +161,23 @@ async def test_what_is_wrong_with_a_pull_is_said_by_field(bank, more, field) -> 
         await bank.as_("sm").create("PULL", given.pop("customer", "").removeprefix("customers/"), **given)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert f"ownership_request.{field}" in str(caught.value.details())
+
+
+async def test_whom_a_pull_named_in_vain_is_forgotten_after_ninety_days(bank) -> None:
+    real, absent = await bank.as_("sm").pull(), await bank.as_("sm").pull("张三", "110101199003070000")
+    await bank.as_("sm").withdraw(absent.name)
+    names = "SELECT display_name, masked_id_number FROM ownership_request ORDER BY state"
+    for days, kept in ((89, ("张三", "110*************00")), (91, ("", ""))):
+        await bank.run(f"UPDATE ownership_request SET expire_time = bank_now() - interval '{days} d'")
+        await run_once(bank.database, bank.service.parts.wakeups)
+        assert await bank.rows(names) == [("王小明", "110*************58"), kept]
+    assert (await bank.as_("sm").get(real.name)).state == R.STATE_PENDING
+
+
+async def test_who_pulls_himself_or_a_relative_is_answered_as_for_anybody(bank) -> None:
+    bank.service.identities.of[("我", "1")] = "nh"
+    await bank.add("nh", "north")
+    await bank.allocate("nh")
+    await bank.run("INSERT INTO staff_relation (customer_id, staff_id, kind, actor) VALUES ('c1', 'nh', 'CHILD', 'nh')")
+    absent, *others = [await bank.as_("nh").pull(*named) for named in (("张三", "2"), ("我", "1"), PERSON)]
+    assert [seen(one) for one in others] == [seen(absent)] * 2
