@@ -1,6 +1,6 @@
 """A customer with his business, as it is stored and as a viewer sees him."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
@@ -18,7 +18,7 @@ from policy.visibility import (
 )
 from services.customer_svc.domain.business import BranchBusiness, ProductTotals, Totals
 from services.customer_svc.domain.contact_room import Standing
-from services.customer_svc.domain.indicators import Indicator
+from services.customer_svc.domain.indicators import Figure, Indicator
 from services.customer_svc.domain.key_marks import KeyMark
 from services.customer_svc.domain.parts import Parts
 from services.customer_svc.domain.tags import CustomerTag
@@ -147,6 +147,8 @@ class View:
     marks: Marks = Marks()
     standing: Standing | None = None
     parts: Parts = field(default_factory=Parts)
+    figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
+    """What files show besides, by their columns."""
 
 
 def view(root: Root, business: Business, scope: Scope) -> View:

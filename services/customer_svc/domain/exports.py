@@ -5,13 +5,16 @@ empty there, and contact data is masked, so that nobody exports what he does not
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
 
 from services.customer_svc.domain.business import Totals
 from services.customer_svc.domain.customer import Identity, Value, View
+from services.customer_svc.domain.figure_names import STORED
+from services.customer_svc.domain.figures import COMPUTED
+from services.customer_svc.domain.indicators import Figure, with_computed
 
 PURPOSE_LENGTH_MAX = 500
 KEPT = timedelta(hours=24)
@@ -100,6 +103,24 @@ class Export:
         return f"{self.creator_id} {self.create_time.astimezone(UTC).isoformat(timespec='seconds')} {self.export_id}"
 
 
+class Place(StrEnum):
+    """Whose business a figure's column tells of: that at the maker's own branch, or at the whole bank."""
+
+    OWN = "own"
+    TOTAL = "total"
+
+
+def figure_places(columns: Sequence[str]) -> frozenset[Place]:
+    """Where figures must be read for these columns; what every search shows needs none."""
+    return frozenset(place for place, names in _FIGURE_COLUMNS.items() if not names.isdisjoint(columns))
+
+
+def with_figures(view: View, place: Place, figures: Mapping[str, Figure]) -> View:
+    """The same view with the figures of a place, stored and computed ones, as columns show them."""
+    values = {_figure_column(place, name): value for name, value in with_computed(figures).items()}
+    return replace(view, figures={**view.figures, **values})
+
+
 def rows_max(policy: ExportPolicy, roles: frozenset[str], *, is_top: bool) -> int | None:
     """How many customers somebody may export at once; None for who may not at all."""
     if "BRANCH_HEAD" in roles:
@@ -131,6 +152,10 @@ def _columns() -> Iterator[Column]:
         for each in fields(Totals):
             name = f"{prefix}.{each.name.removesuffix('_minor')}"
             yield Column(name, _kind(each.name), _of_totals(of, each.name))
+    for place in Place:
+        for name in _FIGURES:
+            column = _figure_column(place, name)
+            yield Column(column, _kind(name), _of_figures(column))
     for each in fields(Value):
         yield Column(each.name.removesuffix("_minor"), _kind(each.name), _of_value(each.name))
     yield Column("business_date", ColumnKind.DATE, lambda view: view.business_date)
@@ -146,6 +171,7 @@ def _kind(name: str) -> ColumnKind:
         "_days": ColumnKind.INTEGER,
         "_grade": ColumnKind.INTEGER,
         "_rating": ColumnKind.INTEGER,
+        "_percent": ColumnKind.INTEGER,
         "tier": ColumnKind.INTEGER,
     }
     return next((kind for ending, kind in endings.items() if name.endswith(ending)), ColumnKind.TEXT)
@@ -157,6 +183,14 @@ def _of_identity(name: str) -> Callable[[View], Cell]:
 
 def _of_totals(of: Callable[[View], Totals | None], name: str) -> Callable[[View], Cell]:
     return lambda view: _plain(getattr(totals, name)) if (totals := of(view)) is not None else None
+
+
+def _of_figures(column: str) -> Callable[[View], Cell]:
+    return lambda view: _plain(view.figures.get(column))
+
+
+def _figure_column(place: Place, name: str) -> str:
+    return f"{place}.{name.removesuffix('_minor')}"
 
 
 def _of_value(name: str) -> Callable[[View], Cell]:
@@ -192,4 +226,7 @@ def _plain(value: object) -> Cell:
             return str(value)
 
 
+# Sums that every search shows are told by those.
+_FIGURES = tuple(name for name in (*STORED, *COMPUTED) if name not in {each.name for each in fields(Totals)})
+_FIGURE_COLUMNS = {place: frozenset(_figure_column(place, name) for name in _FIGURES) for place in Place}
 COLUMNS: Mapping[str, Column] = MappingProxyType({column.name: column for column in _columns()})

@@ -42,6 +42,11 @@ def indicators(figures: Mapping[str, Figure], day: date) -> tuple[Indicator, ...
     )
 
 
+def with_computed(figures: Mapping[str, Figure]) -> Mapping[str, Figure]:
+    """The stored figures and those that are computed of them, by name; what is not known is None."""
+    return {**figures, **dict(_computed(figures))}
+
+
 def _computed(figures: Mapping[str, Figure]) -> Iterator[tuple[str, int | None]]:
     for name, rule in COMPUTED.items():
         match rule:

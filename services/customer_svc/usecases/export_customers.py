@@ -1,7 +1,7 @@
 """Exports: ordered, written some customers at a time with what their maker may see then, shown, fetched, deleted."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,6 +10,7 @@ from chassis.data_keys import DataKeys
 from chassis.errors import Kind, Refused, Violation, invalid_fields, not_found
 from chassis.sql.audit import AuditEntry, audit
 from chassis.sql.engine import Database
+from services.customer_svc.domain.customer import View
 from services.customer_svc.domain.exports import (
     COLUMNS,
     EXPORTS_OF_ONE_MAX,
@@ -24,7 +25,8 @@ from services.customer_svc.domain.viewing import Reading, Viewer
 from services.customer_svc.store import customers, exports, search
 from services.customer_svc.usecases.ask_query import ask, named_scope
 from services.customer_svc.usecases.build_groups import fit_owner
-from services.customer_svc.usecases.export_files import Pieces, file_of
+from services.customer_svc.usecases.export_figures import PageFigures, read_page_figures
+from services.customer_svc.usecases.export_files import File, Pieces, file_of
 from services.customer_svc.usecases.keep_groups import refuse_numbers
 from services.customer_svc.usecases.refer_to_groups import read_place
 from services.customer_svc.usecases.scopes import read_scope
@@ -91,10 +93,11 @@ async def write_export(writing: Writing) -> Export | None:
             return None
         async with writing.database.begin() as tx:
             found = await search_customers(tx, writing.query, reading, start, PAGE_CUSTOMERS)
+            figures = await read_page_figures(tx, found.views, export.order.columns)
         start, row_count = found.next_start, row_count + len(found.views)
         if row_count > limit:
             raise _too_large(limit, row_count)
-        await kept.add(await asyncio.to_thread(file.add, found.views))
+        await kept.add(await asyncio.to_thread(_rows, file, figures, found.views))
         if start is None:
             break
     await kept.add(await asyncio.to_thread(file.end), is_last=True)
@@ -166,6 +169,10 @@ async def _count(conn: AsyncConnection, query: Query, viewer: Viewer) -> tuple[i
     if total > limit:
         raise _too_large(limit, total)
     return total, limit
+
+
+def _rows(file: File, figures: PageFigures, views: Sequence[View]) -> bytes:
+    return file.add(figures.added_to(views))
 
 
 def _piece(export_id: str, ordinal: int) -> str:

@@ -23,6 +23,7 @@ from sqlalchemy import text
 
 from chassis.caller import Role
 from services.customer_svc.domain.customer import Owner
+from services.customer_svc.domain.exports import COLUMNS as DOMAIN_COLUMNS
 from services.customer_svc.jobs.group_upkeep import clear_once
 from services.customer_svc.usecases import export_customers
 
@@ -127,6 +128,31 @@ async def audited(bank, method: str) -> list[tuple[str, str, dict[str, str]]]:
             {"method": method},
         )
         return [(row.customer_id, row.request_id, row.detail) for row in rows]
+
+
+@pytest.mark.usefixtures("working")
+async def test_a_file_has_every_figure_that_its_maker_sees(makes, bank) -> None:
+    figures = {"aum_minor": 300, "deposit_balance_minor": 500, "deposit_month_start_minor": 200, "loan_grade": 2}
+    given = figures | {"holding_categories": "card;loan", "counter_90d_count": 1, "mobile_90d_count": 3}
+    at = [{"customer_id": "wang", "branch_id": "b1", **given}, {"customer_id": "wang", "branch_id": "b2"}]
+    await bank.load("customer_branch_figures", at)
+    await bank.load("customer_figures", [{"customer_id": "wang", **given, "aum_minor": 700}])
+    primary, secondary = await makes(Role.BRANCH_HEAD, "b1", "h1"), await makes(Role.BRANCH_HEAD, "b2", "h2")
+    li, wang = await primary.rows((await primary.make(columns=[*DOMAIN_COLUMNS])).name)
+    assert (wang["own.aum"], wang["total.aum"], wang["own.loan_grade"]) == ("3.00", "7.00", "2")
+    assert (wang["total.deposit_month_change"], wang["own.mobile_share_percent"]) == ("3.00", "75")
+    assert wang["own.holding_categories"] == "card;loan"
+    assert {li[name] for name in li if "aum" in name} == {""}
+    asked = ["customer", "own.aum", "total.aum", "total.loan_grade", "own.deposit_month_change"]
+    (seen,) = await secondary.rows((await secondary.make(columns=asked)).name)
+    del seen["exported_by"]
+    assert seen == {**dict.fromkeys(asked, ""), "customer": "wang"}
+    await bank.load("customer_branch_figures", [{**at[0], "branch_id": "b2"}])
+    (seen,) = await secondary.rows((await secondary.make(columns=asked)).name)
+    assert (seen["own.aum"], seen["own.deposit_month_change"], seen["total.aum"]) == ("3.00", "3.00", "")
+    code, reason, told = await refusal(primary.order(columns=["customer", "total.everything", "own.id_number"]))
+    assert (code, reason) == (Status.INVALID_ARGUMENT, "COLUMNS_UNKNOWN")
+    assert told == {"columns": "total.everything,own.id_number"}
 
 
 @pytest.mark.usefixtures("working")
