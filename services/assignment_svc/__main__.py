@@ -123,8 +123,6 @@ class Parts:
         org_changes = Publisher(self.database, org.FEED, org.read_page, self.wakeups)
         changes = Publisher(self.database, ownerships.FEED, ownership_feed.read_page, self.wakeups)
         sessions = Sessions(self.database, Throttle(self.cache), self.revoke)
-        bulk = FeedImport(self.database, self.wakeups)
-        told = partial(self.wakeups.notify, ownerships.FEED)
         private_managers = PrivateManagers(self.database, self.wakeups, peers.is_key_customer)
         return [
             *self.visits_served(),
@@ -149,6 +147,13 @@ class Parts:
                 acting_manager_service_pb2_grpc.add_ActingManagerServiceServicer_to_server,
                 ActingManagerServicer(self.database, self.wakeups, self.paging_secret),
             ),
+            *self.data_served(),
+        ]
+
+    def data_served(self) -> list[Served]:
+        """The services of what is kept: taken in, made one, told, erased and audited."""
+        told = partial(self.wakeups.notify, ownerships.FEED)
+        return [
             Served(
                 "banyan.assignment.v1.MergeService",
                 merge_service_pb2_grpc.add_MergeServiceServicer_to_server,
@@ -162,7 +167,7 @@ class Parts:
             Served(
                 "banyan.assignment.v1.ImportService",
                 import_service_pb2_grpc.add_ImportServiceServicer_to_server,
-                ImportServicer(bulk, import_service_pb2.ImportRowsResponse),
+                ImportServicer(FeedImport(self.database, self.wakeups), import_service_pb2.ImportRowsResponse),
             ),
             Served(
                 "banyan.assignment.v1.AuditService",
@@ -201,7 +206,7 @@ class Parts:
     def mass_changes_served(self) -> list[Served]:
         """The services that change many customers at once."""
         added = mass_services(self.database, self.operations, self.paging_secret)
-        return [Served(f"banyan.assignment.v1.{name}", *added[name]) for name in ("BranchChangeService", "BulkTransferService")]
+        return [Served(f"banyan.assignment.v1.{name}", *each) for name, each in added.items()]
 
     def requests_served(self, peers: Peers) -> list[Served]:
         """The services of requests."""

@@ -190,14 +190,11 @@ async def _all_or_none(
     for done, item in enumerate(items):
         if not await tell(done, len(items)):
             raise _TakenBack(faults)
-        before = await tx.begin_nested()
         try:
-            await each(tx, item)
+            async with tx.begin_nested():
+                await each(tx, item)
         except Refused as error:
-            await before.rollback()
             faults.append(fault_of(number(item), error))
-        else:
-            await before.commit()
     return sorted(faults, key=lambda fault: fault.number)
 
 
