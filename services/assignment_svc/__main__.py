@@ -185,12 +185,11 @@ class Parts:
         """The services of how staff sign in, and when they are away."""
         added = staff_services(self.database, sessions, self.wakeups, self.paging_secret)
         change = partial(change_password, self.database, sessions, self.wakeups)
-        servicer = SessionServicer(sessions, self.signer, self.keys, change, self.oidc)
         return [
             Served(
                 "banyan.assignment.v1.SessionService",
                 session_service_pb2_grpc.add_SessionServiceServicer_to_server,
-                servicer,
+                SessionServicer(sessions, self.signer, self.keys, change, self.oidc),
             ),
             *(Served(f"banyan.assignment.v1.{name}", *added[name]) for name in ("StaffAccountService", "LeaveService")),
         ]
