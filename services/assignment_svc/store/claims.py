@@ -1,6 +1,6 @@
 """Who may be claimed, who was first, and how many customers a manager has."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -39,7 +39,8 @@ WHERE customer_id = :customer_id AND branch_id = :branch_id
 _CLAIMABLE = text("""
 SELECT o.customer_id, o.side, f.loan_live, f.card_live, greatest(f.deposit_sum_minor, 0) / 30 AS average_minor
 FROM owner o JOIN ownership a USING (customer_id) JOIN branch_facts f USING (customer_id, branch_id)
-WHERE o.branch_id = :branch_id AND o.manager_id IS NULL AND a.state = 'LIVE' AND o.customer_id <> :staff_id
+WHERE o.branch_id = :branch_id AND o.manager_id IS NULL AND a.state = 'LIVE'
+  AND o.customer_id <> ALL (CAST(:without AS text[]))
   AND (f.loan_live AND f.loan_officer_id IS NOT NULL OR NOT f.card_live OR f.card_manager_id IS NULL)
   AND NOT EXISTS (SELECT FROM ownership_hold h
     WHERE h.customer_id = o.customer_id AND h.branch_id = o.branch_id AND h.from_date <= :day
@@ -157,11 +158,11 @@ async def sources_at(conn: AsyncConnection, customer_id: str, branch_id: str) ->
     )
 
 
-async def claimable_of(  # noqa: PLR0913, PLR0917 -- of which branch, to whom, on which day, how many
-    conn: AsyncConnection, branch_id: str, staff_id: str, day: date, idle_days: int, limit: int
+async def claimable_of(  # noqa: PLR0913, PLR0917 -- of which branch, without whom, on which day, how many
+    conn: AsyncConnection, branch_id: str, without: Collection[str], day: date, idle_days: int, limit: int
 ) -> Sequence[Claimable]:
-    """The unassigned customers of a branch whom a staff member may claim, the largest first."""
-    values = {"branch_id": branch_id, "staff_id": staff_id, "day": day, "idle_days": idle_days, "limit": limit}
+    """The unassigned customers of a branch who may be claimed, without some, the largest first."""
+    values = {"branch_id": branch_id, "without": list(without), "day": day, "idle_days": idle_days, "limit": limit}
     return [
         Claimable(row.customer_id, Side(row.side), row.loan_live, row.card_live, row.average_minor)
         for row in await conn.execute(_CLAIMABLE, values)

@@ -12,7 +12,7 @@ from chassis.sql.audit import audit_reads
 from services.assignment_svc.domain.changes import ChangeKind
 from services.assignment_svc.domain.holds import end_date, is_active
 from services.assignment_svc.domain.ownership import Owner, Side
-from services.assignment_svc.store import allocation, claims, ownerships
+from services.assignment_svc.store import accounts, allocation, claims, ownerships
 from services.assignment_svc.store.business_day import business_day
 from services.assignment_svc.store.protections import holds_at
 from services.assignment_svc.usecases import manual_changes
@@ -92,7 +92,8 @@ async def list_claimable(
     day = await business_day(conn)
     idle_days = (await allocation.policy_in_force(conn, day)).protection_idle_days
     edges = (await claims.claim_policy(conn)).deposit_edges_minor
-    found = await claims.claimable_of(conn, caller.branch_id, caller.staff_id, day, idle_days, CLAIMABLE_MAX)
+    near = await accounts.conflicts(conn, caller.staff_id)
+    found = await claims.claimable_of(conn, caller.branch_id, near, day, idle_days, CLAIMABLE_MAX)
     tags = await tags_of([one.customer_id for one in found])
     offered = sorted(
         (
