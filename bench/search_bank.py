@@ -158,9 +158,9 @@ INSERT INTO group_members (customer_id, group_id, generation) SELECT customer_id
 
 _DAY = "INSERT INTO business_day (only_row, business_date) VALUES (1, date '{day}')"
 
-# Owners before customers, whose trigger takes them along: each row of what is searched is then written twice at most.
+# Owners and contacts before customers, whose triggers take them along.
 _PARTS = (
-    *(_BRANCHES, _SEED, _OWNERS, _CUSTOMERS, _FIGURES, _ACCOUNTS, _LOANS, _HOLDINGS, _ROOMS, _INSTANTS),
+    *(_BRANCHES, _SEED, _OWNERS, _ROOMS, _INSTANTS, _CUSTOMERS, _FIGURES, _ACCOUNTS, _LOANS, _HOLDINGS),
     *(_GROUP, _MEMBERS, _DAY),
 )
 

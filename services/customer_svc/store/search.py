@@ -21,8 +21,13 @@ from services.customer_svc.store.tables_search import customer_search
 
 SECONDS_MAX = 5.0
 TOO_COSTLY = "QUERY_TOO_COSTLY"
-_PLAN = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('work_mem', '32MB', true)")
+_PLAN = text(
+    "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('work_mem', '32MB', true),"
+    " set_config('statement_timeout', :milliseconds, true)"
+)
 _LIMIT = text("SELECT set_config('statement_timeout', :milliseconds, true)")
+# Who sees one branch finds its few thousands sooner than other processes have started.
+_ALONE = text("SELECT set_config('max_parallel_workers_per_gather', '0', true)")
 _SCAN = text("SELECT set_config('enable_bitmapscan', 'off', true), set_config('random_page_cost', '2', true)")
 _CANCELED = "57014"
 # Each by one step along the index: DISTINCT would read all of it.
@@ -57,8 +62,7 @@ async def plan_for_these_values(tx: AsyncConnection) -> None:
 
     A plan for any list of branches, which PostgreSQL turns to after five runs, took 9 s instead of 0.2.
     """
-    await tx.execute(_PLAN)
-    await limit_seconds(tx)
+    await tx.execute(_PLAN, {"milliseconds": str(round(SECONDS_MAX * 1000))})
 
 
 async def limit_seconds(tx: AsyncConnection, seconds: float = SECONDS_MAX) -> None:
@@ -72,7 +76,7 @@ async def find(conn: AsyncConnection, asked: Asked, after: Position | None, limi
     Where many are expected a page is first looked for within some steps along the index of the order. If it is not
     full then, all are looked at, and sorted.
     """
-    await _scan_whole(conn, asked.scope)
+    await _plan_for(conn, asked.scope)
     async with limited():
         if await _may_walk(conn, asked, after, limit):
             found = await _segment(conn, _walk(asked, after), limit)
@@ -83,7 +87,7 @@ async def find(conn: AsyncConnection, asked: Asked, after: Position | None, limi
 
 async def count(conn: AsyncConnection, asked: Asked) -> int:
     """How many customers fulfil the query; its order is not looked at."""
-    await _scan_whole(conn, asked.scope)
+    await _plan_for(conn, asked.scope)
     return await _count(conn, whole(asked, _wanted(asked)).statement)
 
 
@@ -96,6 +100,7 @@ async def count_left_out(conn: AsyncConnection, asked: Asked) -> int:
     """How many customers the confinement to the primary side leaves out, before what confines is looked at."""
     if not asked.reach.confined:
         return 0
+    await _plan_for(conn, asked.scope)
     others = await _not_primary(conn, asked.scope)
     opened = Wanted(asked.reach.open_conditions, asked.reach.open_least, (others,))
     return await _count(conn, whole(asked, opened).statement)
@@ -127,10 +132,15 @@ async def limited() -> AsyncGenerator[None]:
         raise Refused(Kind.EXHAUSTED, TOO_COSTLY, message, {"seconds": f"{SECONDS_MAX:g}"}) from error
 
 
-async def _scan_whole(conn: AsyncConnection, scope: Scope) -> None:
-    """Has the narrow table read from end to end for who sees many: by a bitmap of half of it takes twice as long."""
+async def _plan_for(conn: AsyncConnection, scope: Scope) -> None:
+    """Has the narrow table read from end to end for who sees many: by a bitmap of half of it takes twice as long.
+
+    Nor along the index of an order, of which PostgreSQL thinks that it costs hardly more than the table itself.
+    """
     by_name = any(grant.private_manager_id is not None for grant in scope.grants)
-    if not by_name and single_branch_id(scope) is None:
+    if single_branch_id(scope) is not None:
+        await conn.execute(_ALONE)
+    elif not by_name:
         await conn.execute(_SCAN)
 
 
