@@ -205,7 +205,8 @@ class Parts:
     def mass_changes_served(self) -> list[Served]:
         """The services that change many customers at once."""
         added = mass_services(self.database, self.operations, self.paging_secret)
-        return [Served(f"banyan.assignment.v1.{name}", *each) for name, each in added.items()]
+        known = ("BranchChangeService", "BulkTransferService")
+        return [Served(f"banyan.assignment.v1.{name}", *added[name]) for name in known]
 
     def requests_served(self, peers: Peers) -> list[Served]:
         """The services of requests."""
