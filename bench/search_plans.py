@@ -29,16 +29,16 @@ Made by `python -m bench.search_plans` on a bank of {customers:,} customers: of 
 four viewers, and of orders by own figures, the pages and counts that took longest, with
 `EXPLAIN (ANALYZE, BUFFERS)`. Ids of long lists are left out.
 
-How a statement is built (services/customer_svc/store/stages.py): what `customer_search` knows is asked first, by
-several processes; what is looked up elsewhere is asked only of those who are left. A page of many is read along the
-index of its order; of few, all are looked at and sorted. Who sees one branch starts at its rows of `owners`. After 5 s
-a statement is ended and refused with `QUERY_TOO_COSTLY`.
+How a statement is built (services/customer_svc/store/stages.py): all are counted by joins, in several processes. Of a
+page what `customer_search` knows is asked first, and what is looked up elsewhere only of those who are left, until it
+is full. Where some rows by chance say that it is near, it is looked for along the index of its order. Who sees one
+branch starts at its rows of `owners`. After 5 s a statement is ended and refused with `QUERY_TOO_COSTLY`.
 """
 # What a plan holds, and what that means; the first that fits is said.
 _MEANINGS = (
     ("figures_deposit_average", "Follows the index of averages at branches, and keeps those at the viewer's own."),
     ("own_figures", "Joins the figures of the viewer's own branch to everybody who is left, and sorts."),
-    ("Parallel Seq Scan on customer_search", "Several processes read the narrow table; look-ups are for who is left."),
+    ("Parallel Seq Scan on customer_search", "Several processes read the narrow table; others are joined or looked up."),
     ("owners_branch", "Starts at the branch's rows of owners, and reads each customer by his key."),
     ("Index Scan using customer_search", "Follows the order's index until the page is full."),
     ("", "Reads the narrow table in one process, since so few rows are expected."),
