@@ -22,16 +22,17 @@ held AS (
   WHERE o.side = 'PRIMARY' AND w.state = 'LIVE' AND NOT w.gone AND coalesce(p.staff_id, o.manager_id) IS NOT NULL
     AND ({live_of})
 ), totals AS (
-  SELECT customer_id, bool_or(loan_live) AS has_loan, bool_or(deposit_live) AS has_deposit,
+  SELECT h.*, bool_or(loan_live) AS has_loan, bool_or(deposit_live) AS has_deposit,
     coalesce(sum(loan_outstanding_minor) FILTER (WHERE loan_live), 0) AS loan_minor,
     div(coalesce(sum(deposit_sum_minor) FILTER (WHERE deposit_live), 0), 30) AS deposit_minor
-  FROM held JOIN branch_facts USING (customer_id) GROUP BY customer_id
+  FROM held h JOIN branch_facts USING (customer_id)
+  GROUP BY h.customer_id, h.branch_id, h.manager_id, h.is_key, h.entry_date
 ), reached AS (
-  SELECT DISTINCT ON (t.customer_id, l.customer_class) t.customer_id, l.customer_class, l.visits_per_month,
-    l.phone_percent, l.lobby_percent
-  FROM totals t JOIN held h USING (customer_id)
+  SELECT DISTINCT ON (t.customer_id, l.customer_class) t.customer_id, t.branch_id, t.manager_id, t.entry_date,
+    l.customer_class, l.visits_per_month, l.phone_percent, l.lobby_percent
+  FROM totals t
   CROSS JOIN LATERAL (VALUES ('LOAN', t.loan_minor, t.has_loan), ('DEPOSIT', t.deposit_minor, t.has_deposit),
-    ('KEY', t.loan_minor + t.deposit_minor, h.is_key)) AS b (customer_class, balance_minor, applies)
+    ('KEY', t.loan_minor + t.deposit_minor, t.is_key)) AS b (customer_class, balance_minor, applies)
   JOIN visit_duty_line l ON l.version = :version AND l.customer_class = b.customer_class
     AND l.balance_min_minor <= b.balance_minor
   WHERE b.applies
@@ -41,12 +42,12 @@ held AS (
   ORDER BY customer_id, visits_per_month DESC, phone_percent, lobby_percent, customer_class COLLATE "C"
 ), due AS (
   SELECT * FROM (
-    SELECT h.customer_id, h.branch_id, h.manager_id, s.customer_class,
-      CASE WHEN h.entry_date >= :next THEN 0
-        WHEN h.entry_date < :first OR extract(day FROM h.entry_date) <= :whole_until_day THEN s.visits_per_month
-        ELSE s.visits_per_month / 2 END AS due_count,
-      s.phone_percent, s.lobby_percent, h.entry_date
-    FROM held h JOIN strictest s USING (customer_id)
+    SELECT customer_id, branch_id, manager_id, customer_class,
+      CASE WHEN entry_date >= :next THEN 0
+        WHEN entry_date < :first OR extract(day FROM entry_date) <= :whole_until_day THEN visits_per_month
+        ELSE visits_per_month / 2 END AS due_count,
+      phone_percent, lobby_percent, entry_date
+    FROM strictest
   ) AS counted WHERE due_count > 0
 )"""
 
@@ -57,17 +58,22 @@ due AS (
   FROM visit_duty d WHERE d.month_date = :first AND ({kept_of})
 )"""
 
-DONE = """, best AS (
-  SELECT d.customer_id, v.visit_date,
-    max(CASE v.kind WHEN 'VISIT' THEN 100 WHEN 'PHONE' THEN d.phone_percent ELSE d.lobby_percent END) AS percent
-  FROM due d JOIN visit v USING (customer_id, branch_id)
-  WHERE v.visit_date >= :first AND v.visit_date < :next AND v.state IN ('VALID', 'WEAK') AND v.withdraw_time IS NULL
-  GROUP BY d.customer_id, v.visit_date
-), done AS (
-  SELECT customer_id, sum(percent)::integer AS done_percent FROM best GROUP BY customer_id
+# Customer by customer: how many there are the planner cannot guess, and pairs of all of them are too many.
+DONE = """, done AS (
+  SELECT d.*, coalesce((
+    SELECT sum(percent) FROM (
+      SELECT max(CASE v.kind WHEN 'VISIT' THEN 100 WHEN 'PHONE' THEN d.phone_percent ELSE d.lobby_percent END)
+        AS percent
+      FROM visit v
+      WHERE v.customer_id = d.customer_id AND v.branch_id = d.branch_id AND v.visit_date >= :first
+        AND v.visit_date < :next AND v.state IN ('VALID', 'WEAK') AND v.withdraw_time IS NULL
+      GROUP BY v.visit_date
+    ) AS best
+  ), 0)::integer AS done_percent
+  FROM due d
 )"""
 
-# `days` are what of the month is left from the entry on.
+# What of the month is left from the entry on is cut into parts.
 LIST = """
 SELECT * FROM (
   SELECT customer_id, branch_id, manager_id, customer_class, due_count, done_percent,
@@ -76,10 +82,7 @@ SELECT * FROM (
     END AS next_due_date,
     (SELECT max(v.visit_date) FROM visit v WHERE v.customer_id = c.customer_id AND v.state IN ('VALID', 'WEAK')
       AND v.withdraw_time IS NULL) AS last_visit_date
-  FROM (
-    SELECT d.*, coalesce(n.done_percent, 0) AS done_percent, greatest(:first, d.entry_date) AS start_date
-    FROM due d LEFT JOIN done n USING (customer_id)
-  ) AS c
+  FROM (SELECT *, greatest(:first, entry_date) AS start_date FROM done) AS c
 ) AS listed
 WHERE (:with_done OR next_due_date IS NOT NULL) AND customer_id <> :viewer_id
   AND (coalesce(next_due_date, 'infinity'), coalesce(last_visit_date, '-infinity'), customer_id)
@@ -91,8 +94,8 @@ ORDER BY coalesce(next_due_date, 'infinity'), coalesce(last_visit_date, '-infini
 # More than is due of one customer does not count for another.
 BY_MANAGER = """
 SELECT manager_id, count(*)::integer AS customer_count, sum(due_count)::integer AS due_count,
-  sum(least(coalesce(done_percent, 0), due_count * 100))::bigint AS done_percent
-FROM due LEFT JOIN done USING (customer_id) GROUP BY manager_id"""
+  sum(least(done_percent, due_count * 100))::bigint AS done_percent
+FROM done GROUP BY manager_id"""
 
 SUMMARIES = f""", owed AS ({BY_MANAGER}
 ), made AS (
