@@ -42,11 +42,10 @@ _BARE_UPDATE = """
 UPDATE branch_facts f SET deposit_live = true, deposit_sum_minor = t.deposit_sum_minor, last_live_date = NULL,
   rev = pg_current_xact_id()
 FROM told t WHERE f.customer_id = t.customer_id AND f.branch_id = t.branch_id"""
-_BARE_INSERT = BARE.replace(
-    "FROM branch_facts WHERE (loan_live OR card_live OR deposit_live)",
-    "FROM branch_facts WHERE (loan_live OR card_live OR deposit_live)"
-    " AND customer_id = ANY (ARRAY (SELECT customer_id FROM told))",
-)
+_LIVE = "FROM branch_facts WHERE loan_live OR card_live OR deposit_live"
+_OF_TOLD = f"{_LIVE.replace('WHERE', 'WHERE (')}) AND customer_id IN (SELECT customer_id FROM told)"
+assert _LIVE in BARE
+_BARE_INSERT = BARE.replace(_LIVE, _OF_TOLD)
 
 
 def measure(customers: int = CUSTOMERS, rounds: int = ROUNDS) -> list[Result]:
