@@ -38,7 +38,7 @@ branch starts at its rows of `owners`. After 5 s a statement is ended and refuse
 _MEANINGS = (
     ("figures_deposit_average", "Follows the index of averages at branches, and keeps those at the viewer's own."),
     ("own_figures", "Joins the figures of the viewer's own branch to everybody who is left, and sorts."),
-    ("Parallel Seq Scan on customer_search", "Several processes read the narrow table; others are joined or looked up."),
+    ("Parallel Seq Scan on customer_search", "Several processes read the narrow table; others are joined or asked."),
     ("owners_branch", "Starts at the branch's rows of owners, and reads each customer by his key."),
     ("Index Scan using customer_search", "Follows the order's index until the page is full."),
     ("", "Reads the narrow table in one process, since so few rows are expected."),
