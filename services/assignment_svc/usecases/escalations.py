@@ -30,10 +30,10 @@ async def forget_names(tx: AsyncConnection) -> int:
 
 async def expire(tx: AsyncConnection) -> int:
     """Ends some requests that nobody answered; their customers are free again, and allocated without their holds."""
-    day = await gate.pass_by_hand(tx)
     overdue = await request_deadlines.overdue(tx, AT_ONCE)
     if not overdue:
         return 0
+    day = await gate.pass_by_hand(tx)
     await gate.lock_customers(tx, sorted({one.customer_id for one in overdue}))
     ended = await request_deadlines.expire(tx, overdue)
     freed = [one.customer_id for one in ended if await manual_changes.end_hold(tx, one.customer_id, one.request_id)]
