@@ -52,8 +52,6 @@ TABLES = (
     MergedTable("row_protection", ("branch_id",)),
     # Who was near to one of them must not meet the other either.
     MergedTable("staff_relation", ("staff_id",)),
-    # One for each customer: the survivor's stays.
-    MergedTable("private_manager", ()),
     # The survivor's own stays; the other's takes the place only if there is none.
     MergedTable("private_manager", ()),
     MergedTable("visit", ("visit_id",)),

@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from sqlalchemy import Date, bindparam, text
+from sqlalchemy import Date, Integer, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.assignment_svc.domain.ownership import Hold, HoldKind, Side
@@ -33,6 +33,15 @@ WITH ended AS (
 DELETE FROM row_protection WHERE customer_id = :customer_id AND branch_id = :branch_id
 """)
 _END_ALL = text("DELETE FROM ownership_hold WHERE customer_id = :customer_id AND kind = 'PROTECTION'")
+# A protection that has gone idle is over, and no contact brings it back.
+_CONTACTED = """
+UPDATE {table} SET last_contact_date = :day{more} WHERE customer_id = :customer_id AND branch_id = :branch_id
+  {kind}AND from_date <= :day AND coalesce(last_contact_date, from_date) BETWEEN :day - :idle_days AND :day - 1
+"""
+_CONTACTED_HOLD = _CONTACTED.format(
+    table="ownership_hold", more=", rev = pg_current_xact_id()", kind="AND kind = 'PROTECTION' "
+)
+_CONTACTED_ROW = _CONTACTED.format(table="row_protection", more="", kind="")
 
 
 async def holds_at(conn: AsyncConnection, customer_id: str, branch_id: str) -> list[Hold]:
@@ -77,3 +86,11 @@ async def end_protection(tx: AsyncConnection, customer_id: str, branch_id: str) 
 async def end_all_protections(tx: AsyncConnection, customer_id: str) -> None:
     """Takes away every protection that holds a primary branch: an approved transfer ends what went before."""
     await tx.execute(_END_ALL, {"customer_id": customer_id})
+
+
+async def note_contact(tx: AsyncConnection, customer_id: str, branch_id: str, day: date, idle_days: int) -> None:
+    """Lets what protects a branch's row go on: it was in touch with the customer. Nights look at him again."""
+    values = {"customer_id": customer_id, "branch_id": branch_id, "day": day, "idle_days": idle_days}
+    for statement in (_CONTACTED_HOLD, _CONTACTED_ROW):
+        typed = text(statement).bindparams(bindparam("day", type_=Date), bindparam("idle_days", type_=Integer))
+        await tx.execute(typed, values)

@@ -36,7 +36,16 @@ from services.assignment_svc.domain.visits import (
     state_of,
     suspicious_visits,
 )
-from services.assignment_svc.store import customer_locations, ownerships, visit_lists, visit_policies, visits
+from services.assignment_svc.store import (
+    allocation,
+    customer_locations,
+    ownerships,
+    protections,
+    visit_lists,
+    visit_policies,
+    visits,
+)
+from services.assignment_svc.store.business_day import business_day
 from services.assignment_svc.store.ownerships import Ownership
 from services.assignment_svc.store.visit_lists import Wanted
 from services.assignment_svc.store.visits import Taken
@@ -93,7 +102,15 @@ async def create_visit(tx: AsyncConnection, reader: Reader, customer_id: str, se
     )
     visit_id = await visits.add(tx, sent, taken)
     await judge_day(tx, staff_id, visit_date, rules)
+    await _keep_protected(tx, customer_id, sides.own_branch_id, visit_date)
     return await _written(tx, reader, customer_id, visit_id)
+
+
+async def _keep_protected(tx: AsyncConnection, customer_id: str, branch_id: str, visit_date: date) -> None:
+    """A protection ends early after days without contact (domain.md 3, rule 7), and a visit is one."""
+    day = min(visit_date, await business_day(tx))
+    policy = await allocation.policy_in_force(tx, day)
+    await protections.note_contact(tx, customer_id, branch_id, day, policy.protection_idle_days)
 
 
 async def judge_day(tx: AsyncConnection, staff_id: str, visit_date: date, rules: CheckRules) -> None:
