@@ -26,7 +26,9 @@ P, S1, S2, S3 = (Party(branch, f"m-{branch}") for branch in ("p", "s1", "s2", "s
 LOBBY = Party("s9", "lobby")
 
 
-def span(balances=(), *, secondaries=(), interceptor=None, custody=None, primary=P, days=1, first=FIRST):
+def span(
+    balances=(), *, secondaries=(), interceptor=None, custody=None, primary: Party | None = P, days=1, first=FIRST
+):
     rows = ((Held(primary, primary=True),) if primary else ()) + tuple(Held(one, primary=False) for one in secondaries)
     return Span(first, first + timedelta(days=days), rows, dict(balances), interceptor, custody or {})
 
@@ -147,8 +149,8 @@ def test_a_month_is_what_its_days_make(spans, policy, amount):
     if not found:
         return
     assert sum(credit.share for credit in found.values()) == WHOLE
-    assert sum(credit.deposit_minor for credit in found.values()) == int(whole)
-    assert sum(credit.wealth_minor for credit in found.values()) == amount
+    assert sum(credit.deposit_minor or 0 for credit in found.values()) == int(whole)
+    assert sum(credit.wealth_minor or 0 for credit in found.values()) == amount
     for party, credit in found.items():
         if party != last:
             assert credit.share == int(weights[party] / covered)

@@ -98,7 +98,8 @@ async def night(database, day, balance=1_000):
 async def card(database, first, branch, staff=None):
     async with database.read() as conn:
         found = await score_cards.get_card(conn, CardId(first, branch, staff))
-    return {one.indicator: (one.value, one.unknown_count) for one in found.figures} if found else None
+    assert found is not None
+    return {one.indicator: (one.value, one.unknown_count) for one in found.figures}
 
 
 async def state(database, first):
@@ -136,6 +137,7 @@ async def test_a_night_computes_the_month_before_too_until_it_is_frozen(database
     assert (await card(database, JUNE, "north"))[Indicator.DEPOSIT_AVERAGE] == (1_400, 0)
     assert await state(database, JUNE) == (MonthState.OPEN, date(2026, 6, 30), None)
     frozen = await freeze_month(database, JUNE, "boss", goes_on)
+    assert frozen is not None
     assert (frozen.state, frozen.actor) == (MonthState.FROZEN, "boss")
     assert await freeze_month(database, JUNE, "other", goes_on) == frozen
     await night(database, date(2026, 7, 3), balance=9_000)

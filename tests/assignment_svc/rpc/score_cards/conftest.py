@@ -91,7 +91,9 @@ class Bank:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await self.ask(staff_id, rpc, **given)
         reason, fields = "", []
-        for detail in rpc_status.from_call(caught.value).details:
+        status = rpc_status.from_call(caught.value)  # pyright: ignore[reportArgumentType]  # works for aio too
+        assert status is not None
+        for detail in status.details:
             info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
             if detail.Unpack(info):
                 reason = info.reason

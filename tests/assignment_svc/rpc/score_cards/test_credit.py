@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import date
+from typing import Any
 
 import grpc
 import pytest
@@ -19,13 +20,19 @@ def day(month, number):
 
 
 def interception(**given):
-    asked = {"interceptor": "staff/lobby", "from_date": day(6, 1), "until_date": day(6, 16), "reason": "sold a fund"}
+    asked: dict[str, Any] = {
+        "interceptor": "staff/lobby",
+        "from_date": day(6, 1),
+        "until_date": day(6, 16),
+        "reason": "sold a fund",
+    }
     return credit_pb2.Interception(**asked | given)
 
 
 def custody(**given):
-    asked = {"from_manager": "staff/m1", "to_manager": "staff/m1b", "reason": "leave"}
-    return credit_pb2.CreditCustody(**asked | {"from_date": day(6, 11), "until_date": day(7, 11)} | given)
+    asked: dict[str, Any] = {"from_manager": "staff/m1", "to_manager": "staff/m1b", "reason": "leave"}
+    asked |= {"from_date": day(6, 11), "until_date": day(7, 11)}
+    return credit_pb2.CreditCustody(**asked | given)
 
 
 async def average(bank, branch, staff):
@@ -145,8 +152,14 @@ async def test_nothing_is_recorded_into_a_frozen_month(bank):
 def policy(**given):
     weights = [credit_pb2.IndicatorWeight(indicator=DEPOSITS, weight=60)]
     weights += [credit_pb2.IndicatorWeight(indicator=WEALTH, weight=40)]
-    asked = {"from_date": day(7, 1), "primary_percent": 60, "secondary_percent": 40, "interceptor_percent": 10}
-    return credit_pb2.ScorePolicy(**asked | {"achieved_percent_max": 120, "weights": weights} | given)
+    asked: dict[str, Any] = {
+        "from_date": day(7, 1),
+        "primary_percent": 60,
+        "secondary_percent": 40,
+        "interceptor_percent": 10,
+    }
+    asked |= {"achieved_percent_max": 120, "weights": weights}
+    return credit_pb2.ScorePolicy(**asked | given)
 
 
 async def test_a_policy_is_for_months_from_its_start_on(bank):

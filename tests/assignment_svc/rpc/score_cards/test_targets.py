@@ -1,6 +1,7 @@
 """Targets over the wire: all lines or none, by whom, and what they make of scores."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 from banyan.assignment.v1 import score_card_pb2, target_pb2
@@ -21,7 +22,7 @@ def day(month, number, year=2026):
 
 
 def target(manager="staff/m1", branch="branches/north", **given):
-    asked = {"indicator": DEPOSITS, "period": MONTH, "period_date": day(6, 1), "value": 1_000}
+    asked: dict[str, Any] = {"indicator": DEPOSITS, "period": MONTH, "period_date": day(6, 1), "value": 1_000}
     return target_pb2.Target(branch=branch, manager=manager, **asked | given)
 
 
