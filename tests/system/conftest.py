@@ -84,11 +84,11 @@ class Banyan:
         assert answer.status == 200, answer.text
         return answer.json
 
-    def finished(self, path: str, token: str, **body: Any) -> Any:
-        """The response of an operation of customer_svc, once it has ended."""
+    def finished(self, path: str, token: str, *, package: str = "customer", **body: Any) -> Any:
+        """The response of a package's operation, once it has ended."""
         operation = self.done(path, token, **body)
         while not operation["done"]:
-            answer = self.post(f"/v1/customer/{operation['name']}:wait", token, timeout="4s")
+            answer = self.post(f"/v1/{package}/{operation['name']}:wait", token, timeout="4s")
             assert answer.status == 200, answer.text
             operation = answer.json
         assert "error" not in operation, operation
