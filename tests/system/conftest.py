@@ -84,8 +84,9 @@ class Banyan:
         assert answer.status == 200, answer.text
         return answer.json
 
-    def finished(self, path: str, token: str, *, package: str = "customer", **body: Any) -> Any:
-        """The response of a package's operation, once it has ended."""
+    def finished(self, path: str, token: str, **body: Any) -> Any:
+        """The response of an operation, once it has ended: of the package that the path names, else of customer_svc."""
+        package = next((name for name in ("alert", "assignment", "campaign") if f"/v1/{name}/" in path), "customer")
         operation = self.done(path, token, **body)
         while not operation["done"]:
             answer = self.post(f"/v1/{package}/{operation['name']}:wait", token, timeout="4s")
