@@ -11,6 +11,8 @@ from gateway.schemas import ID_PATTERN, Schema, Schemas, Way
 # What the gateway lets in without a token; everything else is refused with 401 before it reaches a service.
 PUBLIC_RPCS = frozenset(
     {
+        "/banyan.assignment.v1.SessionService/ChangePassword",
+        "/banyan.assignment.v1.SessionService/CreateOidcSession",
         "/banyan.assignment.v1.SessionService/CreateSession",
         "/banyan.assignment.v1.SessionService/RefreshSession",
         "/banyan.assignment.v1.SessionService/GetJwks",

@@ -7,11 +7,16 @@ import yaml
 from pydantic import ValidationError
 
 from chassis import clock
+from chassis.caller import PUBLIC
 from deploy.identities import make_identities
 from gateway.configuration import render, write_secrets
 from gateway.envoy import program
 from gateway.openapi import PUBLIC_RPCS
 from gateway.settings import GatewaySettings
+from services.alert_svc.rpc import permissions as alert_permissions
+from services.assignment_svc.rpc import permissions as assignment_permissions
+from services.campaign_svc.rpc import permissions as campaign_permissions
+from services.customer_svc.rpc import permissions as customer_permissions
 
 
 @pytest.fixture
@@ -89,8 +94,14 @@ def test_nothing_but_signing_in_the_keys_and_files_is_public(rendered):
     assert "requires" in last
     assert all("requires" not in rule for rule in public)
     matches = [rule["match"].get("path") or rule["match"]["path_separated_prefix"] for rule in public]
-    rest = ["/v1/sessions", "/v1/sessions:refresh", "/v1/jwks"]
-    assert sorted(matches) == sorted([*PUBLIC_RPCS, *rest, "/", "/app", "/docs", "/openapi.json"])
+    verbs = [f"/v1/sessions{verb}" for verb in ("", ":changePassword", ":oidc", ":refresh")]
+    assert sorted(matches) == sorted([*PUBLIC_RPCS, *verbs, "/v1/jwks", "/", "/app", "/docs", "/openapi.json"])
+
+
+def test_the_gateway_lets_in_without_a_token_what_services_answer_without_one():
+    tables = (alert_permissions, assignment_permissions, campaign_permissions, customer_permissions)
+    allowed = {rpc: roles for table in tables for rpc, roles in table.ALLOWED.items()}
+    assert {rpc for rpc, roles in allowed.items() if roles is PUBLIC} == PUBLIC_RPCS
 
 
 def test_settings_reach_envoy(rendered):
