@@ -54,7 +54,7 @@ async def approve(tx: AsyncConnection, version: int, actor: str) -> PolicyVersio
         given = {"state": found.state.value}
         raise Refused(Kind.PRECONDITION, "POLICY_NOT_PROPOSED", "the policy does not wait for approval", given)
     if found.creator == actor:
-        raise Refused(Kind.PRECONDITION, "POLICY_OWN", "somebody else than its creator approves a policy")
+        raise Refused(Kind.FORBIDDEN, "POLICY_OWN", "somebody else than its creator approves a policy")
     assert found.start_date is not None, "only the first policy has no start, and it is approved"
     await _check_start(tx, found.start_date)
     await policies.approve(tx, version, actor)

@@ -161,8 +161,8 @@ async def test_a_policy_counts_from_its_start_once_somebody_else_approved_it(ban
     assert (proposed.creator, proposed.name) == ("a1", "ownershipPolicies/2")
     assert proposed.chinese.startswith("自2026年7月1日起：最后一笔贷款结清后，贷款网点继续主办30天；")
     assert "stays primary for 30 days" in proposed.english
-    _, info, _ = await refused(admin.approve(proposed.name))
-    assert info.reason == "POLICY_OWN"
+    code, info, _ = await refused(admin.approve(proposed.name))
+    assert (code, info.reason) == (grpc.StatusCode.PERMISSION_DENIED, "POLICY_OWN")
     approved = await approver.approve(proposed.name)
     assert (approved.approver, approved.state) == ("staff/a2", ownership_policy_pb2.OwnershipPolicy.STATE_APPROVED)
     _, info, _ = await refused(approver.approve(proposed.name))
