@@ -33,7 +33,7 @@ PRODUCT = product_pb2.Product(name="products/p1", display_name="定期存款三�
 REQUEST = product_service_pb2.GetProductRequest(name=PRODUCT.name)
 _ALLOWED = {f"/{SERVICE}/{method}": ANY_ROLE for method in ("GetProduct", "ListProducts")} | {
     f"/{SESSIONS}/{method}": PUBLIC
-    for method in ("CreateSession", "GetSession", "RefreshSession", "DeleteSession", "GetJwks")
+    for method in session_service_pb2.DESCRIPTOR.services_by_name["SessionService"].methods_by_name
 }
 
 
