@@ -41,10 +41,11 @@ class Source(StrEnum):
 
 @dataclass(frozen=True)
 class Naming:
-    """Who named the manager of a row, and from which business date on."""
+    """Who named the manager of a row, since when, and whether that was a claim of his own."""
 
     actor: str
     from_date: date
+    claimed: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,8 @@ def _manager(row: Owner, background: Background, hold: Hold | None) -> Clause:
     if wanted != row.manager_id:
         return Clause("manager.successor", {"manager": row.manager_id, "wanted": wanted})
     naming = background.namings.get(row.branch_id)
+    if source is Source.NAMED and naming and naming.claimed:
+        return Clause("manager.NAMED.claimed", {"manager": row.manager_id, "date": naming.from_date})
     if source is Source.NAMED and naming:
         values = {"manager": row.manager_id, "actor": naming.actor, "date": naming.from_date}
         return Clause("manager.NAMED.by", values)

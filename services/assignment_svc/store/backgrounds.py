@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis import clock
 from services.assignment_svc.domain.explanation import Background, Naming
 from services.assignment_svc.domain.ownership import (
     BranchFacts,
@@ -21,7 +22,18 @@ _OF = "WHERE customer_id = ANY (CAST(:customer_ids AS text[]))"
 _FACTS = text(f"SELECT * FROM branch_facts {_OF}")  # noqa: S608 -- our own words
 _HOLDS = text(f"SELECT * FROM ownership_hold {_OF}")  # noqa: S608 -- our own words
 _OVERRIDES = text(f"SELECT * FROM officer_override {_OF}")  # noqa: S608 -- our own words
-# The oldest row in an unbroken run of rows with the manager who is named now: who made it named him.
+# Who named by hand whoever is named now.
+_NAMED_BY_HAND = text(
+    """
+SELECT DISTINCT ON (c.customer_id, c.branch_id) c.customer_id, c.branch_id, c.actor, c.create_time, c.kind
+FROM ownership_change c JOIN owner o
+  ON o.customer_id = c.customer_id AND o.branch_id = c.branch_id AND o.named_manager_id = c.to_manager_id
+WHERE c.customer_id = ANY (CAST(:customer_ids AS text[])) AND c.undone_by IS NULL
+  AND c.kind IN ('ASSIGN', 'CLAIM', 'TRANSFER', 'UNDO')
+ORDER BY c.customer_id, c.branch_id, c.create_time DESC, c.change_id
+"""
+)
+# Of whom no change tells, the oldest row in an unbroken run of rows with the manager who is named now.
 _NAMINGS = text(
     f"""
 WITH known AS (
@@ -54,6 +66,10 @@ async def of_customers(conn: AsyncConnection, customer_ids: Sequence[str]) -> di
     for row in await conn.execute(_NAMINGS, ids):
         behind = found[row.customer_id]
         naming = Naming(row.actor, row.from_date)
+        found[row.customer_id] = replace(behind, namings={**behind.namings, row.branch_id: naming})
+    for row in await conn.execute(_NAMED_BY_HAND, ids):
+        behind = found[row.customer_id]
+        naming = Naming(row.actor, clock.bank_date(row.create_time), claimed=row.kind == "CLAIM")
         found[row.customer_id] = replace(behind, namings={**behind.namings, row.branch_id: naming})
     for row in await conn.execute(_HOLDS, ids):
         behind = found[row.customer_id]

@@ -182,6 +182,13 @@ MANAGERS = {
         "客户经理s3由h1指定，自2026年6月30日起。",
         "The manager s3 was named by h1, from 30 June 2026 on.",
     ),
+    "claimed": (
+        replace(facts(deposit=True), namings={"b1": Naming("s3", DAY, claimed=True)}),
+        "s3",
+        "s3",
+        "客户经理s3于2026年6月30日认领。",
+        "The manager s3 claimed the customer on 30 June 2026.",
+    ),
     "successor": (
         facts(LOAN),
         "s4",
