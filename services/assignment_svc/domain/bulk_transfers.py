@@ -11,6 +11,8 @@ from chassis.errors import Refused, invalid_field
 BYTES_MAX = 1024 * 1024
 LINES_MAX = 2_000
 _COLUMNS = ("customer_id", "to_branch_id", "to_manager_id")
+# By the field of a single request.
+_COLUMN_OF = {"customer": "customer_id", "to_branch": "to_branch_id", "to_manager": "to_manager_id"}
 _ID_LENGTH_MAX = 64
 
 
@@ -67,8 +69,9 @@ def read_lines(content: bytes) -> tuple[list[Line], list[LineFault]]:
 
 
 def fault_of(number: int, error: Refused) -> LineFault:
-    """A line that would be refused as a single request."""
-    return LineFault(number, error.metadata.get("field", ""), error.reason, str(error))
+    """A line that would be refused as a single request; what names no field is about the customer, or who is full."""
+    field = error.metadata.get("field", "to_manager" if error.reason == "CAPACITY" else "customer")
+    return LineFault(number, _COLUMN_OF.get(field, field), error.reason, str(error))
 
 
 def _rows(content: bytes) -> Sequence[tuple[int, Mapping[str | None, str | list[str] | None]]]:

@@ -195,6 +195,8 @@ async def _all_or_none(
                 await each(tx, item)
         except Refused as error:
             faults.append(fault_of(number(item), error))
+    if not await tell(len(items), len(items)):
+        raise _TakenBack(faults)
     return sorted(faults, key=lambda fault: fault.number)
 
 
