@@ -14,7 +14,7 @@ from services.assignment_svc.store.ownerships import Ownership
 from services.assignment_svc.usecases import manual_changes
 from services.assignment_svc.usecases.heads import acts_as_head, check_acts_as_head
 from services.assignment_svc.usecases.manual_changes import Changed, Naming, Who, row_at, rule_decides
-from services.assignment_svc.usecases.read_ownership import level_of, scope_of_caller
+from services.assignment_svc.usecases.read_ownership import level_of, scope_of_caller, view_of
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ async def assign(tx: AsyncConnection, caller: Caller, who: Who, asked: Asked, st
     locked = await manual_changes.lock(tx, asked.customer_id)
     await _check_sees(tx, caller, locked.ownership, Level.SECONDARY)
     row = row_at(locked.ownership, asked.branch_id)
+    await _check_sees_row(tx, caller, locked.ownership, asked.branch_id)
     await check_acts_as_head(tx, caller, asked.branch_id, locked.day)
     _check_etag(row, asked.etag)
     kind = ChangeKind.ASSIGN if staff_id else ChangeKind.UNASSIGN
@@ -64,7 +65,7 @@ async def release(tx: AsyncConnection, caller: Caller, who: Who, asked: Asked) -
     is_his = row.manager_id == caller.staff_id and row.branch_id == caller.branch_id
     if not (is_his or await acts_as_head(tx, caller, asked.branch_id, locked.day)):
         # Who sees existence only learns nothing of managers.
-        await _check_sees(tx, caller, locked.ownership, Level.SECONDARY)
+        await _check_sees_row(tx, caller, locked.ownership, asked.branch_id)
         message = "only the manager himself or the head of the branch may do this"
         raise Refused(Kind.FORBIDDEN, "NOT_MANAGER", message, {"branch": asked.branch_id})
     _check_etag(row, asked.etag)
@@ -82,6 +83,15 @@ async def _check_sees(conn: AsyncConnection, caller: Caller, ownership: Ownershi
         raise not_found()
 
 
+async def _check_sees_row(conn: AsyncConnection, caller: Caller, ownership: Ownership, branch_id: str) -> None:
+    """Refuses as for a branch without a row whoever is not told of this one: a secondary side of another such."""
+    view = view_of(ownership, await scope_of_caller(conn, caller))
+    known = {row.branch_id for row in view.owners} | {view.primary_branch_id} if view else set[str | None]()
+    if branch_id not in known:
+        raise not_found()
+
+
 def _check_etag(row: Owner, etag: str) -> None:
     if etag != row_etag(row):
-        raise Refused(Kind.CONFLICT, "ETAG_OLD", "somebody changed the row: read it again", {"etag": etag})
+        message = "the row has another etag in `owners`: somebody changed it, or this is not a row's"
+        raise Refused(Kind.CONFLICT, "ETAG_OLD", message, {"etag": etag})
