@@ -31,6 +31,19 @@ async def test_each_head_names_the_manager_of_his_own_row_and_no_other(by_hand, 
     assert await by_hand.refusal(elsewhere.assign(etag="x")) == (grpc.StatusCode.NOT_FOUND, "NOT_FOUND", {})
 
 
+async def test_a_secondary_side_is_not_told_which_other_branches_have_a_row(by_hand) -> None:
+    await by_hand.run(
+        'INSERT INTO owner SELECT (jsonb_populate_record(NULL::owner, to_jsonb(o) || \'{"branch_id": "east"}\')).*'
+        " FROM owner o WHERE customer_id = 'c0' AND branch_id = 'south'"
+    )
+    south = by_hand.asker("hs", Role.BRANCH_HEAD, branch="south")
+    absent = (grpc.StatusCode.NOT_FOUND, "NOT_FOUND", {})
+    for method, given in (("AssignManager", {"manager": "staff/m1"}), ("ReleaseCustomer", {})):
+        for branch in ("east", "nowhere"):
+            asked = {"name": "customers/c0/ownership", "branch": f"branches/{branch}", "reason": "r", "etag": "x"}
+            assert await by_hand.refusal(south.ask(method, **asked, **given)) == absent
+
+
 async def test_a_head_above_stands_in_only_while_the_branch_has_no_head(by_hand) -> None:
     boss = by_hand.asker("boss", Role.BRANCH_HEAD, branch="office")
     assert await by_hand.reason(boss.assign("m1", branch="north")) == "NOT_HEAD"
