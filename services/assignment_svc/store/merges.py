@@ -56,6 +56,9 @@ UPDATE ownership o SET rev = pg_current_xact_id(), update_time = bank_now(),
 WHERE customer_id = ANY (CAST(:customer_ids AS text[]))
 """
 
+# The other's pending transfer binds nobody any more (merged_tables.py), not even if the merge is undone.
+_END_TRANSFER = "DELETE FROM ownership_hold WHERE customer_id = :merged_id AND kind = 'TRANSFER'"
+
 # Of two locks in force the older stays.
 _LOCKS = f"""
 SELECT hold_id, customer_id, branch_id FROM ownership_hold
@@ -135,6 +138,7 @@ async def unite_ownership(tx: AsyncConnection, merging: Merging, day: date | Non
     values = {**vars(merging), "day": day}
     await tx.execute(_dated(_KEEP), values)
     told = await _end_younger_lock(tx, merging, day)
+    await tx.execute(text(_END_TRANSFER), vars(merging))
     state = await _state_of(tx, merging.survivor_id)
     await unite(tx, TABLES, merging)
     if state is not None:

@@ -163,6 +163,24 @@ async def test_of_two_locks_the_older_stays_and_both_branches_are_told(database:
     assert await images(database) == before
 
 
+async def test_the_others_pending_transfer_holds_nobody_any_more(database: Database) -> None:
+    await put(database, "branch_facts", has("s", "b1", 100), has("t", "b2", 100))
+    hold: Row = {"customer_id": "t", "hold_id": "r1", "kind": "TRANSFER", "branch_id": "b2", "from_date": NIGHT}
+    await put(database, "ownership_hold", hold | {"reason": "r"})
+    await night(database)
+    await merge(database)
+    # The survivor's primary branch is the incumbent.
+    assert [row[:4] for row in await owners(database)] == [
+        ("s", "b1", "PRIMARY", "DEPOSIT"),
+        ("s", "b2", "SECONDARY", "SECONDARY"),
+    ]
+    await undo(database)
+    assert [row[:4] for row in await owners(database)] == [
+        ("s", "b1", "PRIMARY", "DEPOSIT"),
+        ("t", "b2", "PRIMARY", "DEPOSIT"),
+    ]
+
+
 async def test_a_manager_named_at_a_branch_that_only_the_other_had_stays(database: Database) -> None:
     await put(database, "branch_facts", has("s", "b1", 100), has("t", "b2", 50))
     who: Row = {"display_name": "N", "branch_id": "b2", "roles": ["MANAGER"]}
