@@ -20,6 +20,13 @@ WAKE_UP = "changed_facts"
 _LEAVE_MERGED = """
 DELETE FROM {staging} s WHERE EXISTS (
   SELECT FROM merged_customers m WHERE s.customer_id IN (m.customer_id, m.survivor_id))"""
+# So is a customer's business at a branch that took what another had, as long as the source tells of both.
+_LEAVE_MOVED = """
+DELETE FROM {staging} s WHERE EXISTS (SELECT FROM branch_alias b WHERE b.branch_id = s.branch_id)
+  OR EXISTS (SELECT FROM customer_branch_alias c
+    WHERE c.customer_id = s.customer_id AND s.branch_id IN (c.branch_id, c.target_id))
+  OR EXISTS (SELECT FROM ownership_change m
+    WHERE m.customer_id = s.customer_id AND m.kind = 'BRANCH_CHANGE' AND m.to_branch_id = s.branch_id)"""
 _LOCK_DAY = text("SELECT FROM allocation_day FOR NO KEY UPDATE")
 _BEGIN = text("UPDATE allocation_day SET changes_date = greatest(changes_date, :day)").bindparams(
     bindparam("day", type_=Date)
@@ -50,6 +57,11 @@ def bulk_table() -> BulkTable:
 async def leave_merged(tx: AsyncConnection, staging: str) -> None:
     """Drops the rows of customers who were merged: the night tells of them."""
     await tx.execute(text(_LEAVE_MERGED.replace("{staging}", staging)))
+
+
+async def leave_moved(tx: AsyncConnection, staging: str) -> None:
+    """Drops the rows of business that was handed from branch to branch: the night tells all of it."""
+    await tx.execute(text(_LEAVE_MOVED.replace("{staging}", staging)))
 
 
 async def lock_day(tx: AsyncConnection) -> None:

@@ -59,6 +59,7 @@ async def _complete_facts(tx: AsyncConnection, staging: str, business_date: date
 
 async def _check_changes(tx: AsyncConnection, staging: str) -> list[RowError]:
     await changed_facts.leave_merged(tx, staging)
+    await changed_facts.leave_moved(tx, staging)
     return await changed_facts.bulk_table().check(tx, staging)
 
 

@@ -41,7 +41,8 @@ async def own(postgres: Postgres) -> AsyncIterator[Database]:
 @pytest.fixture
 async def bank(own: Database) -> Database:
     """c1 to c9 have deposits at north, as much as 100, and are allocated there."""
-    tables = "branch, branch_facts, ownership, owner, owner_period, staff_duty, changed_facts, merged_customers"
+    tables = "branch, branch_facts, ownership, owner, owner_period, staff_duty, changed_facts, merged_customers,"
+    tables += " ownership_change, branch_alias, customer_branch_alias"
     async with own.begin() as tx:
         await tx.execute(text(f"TRUNCATE {tables}"))
         await tx.execute(
@@ -167,6 +168,26 @@ async def test_who_was_merged_is_left_to_the_night(bank):
     rows = [facts(f"c{n}", "south", 500) for n in (1, 2, 3)]
     assert (await send(bank, CHANGES, *rows, day=NEXT)).inserted == 1
     assert await all_changed(bank) == 1
+
+
+async def test_business_that_was_handed_from_branch_to_branch_is_left_to_the_night(bank):
+    async with bank.begin() as tx:
+        await tx.execute(text("INSERT INTO branch (branch_id, display_name) VALUES ('west', 'W'), ('east', 'E')"))
+        await tx.execute(text("INSERT INTO branch_alias VALUES ('west', 'north')"))
+        await tx.execute(text("INSERT INTO customer_branch_alias VALUES ('c1', 'south', 'east')"))
+        await tx.execute(
+            text(
+                "INSERT INTO ownership_change (customer_id, change_id, kind, branch_id, from_branch_id, to_branch_id,"
+                " reason, actor, before) VALUES ('c2', 'm', 'BRANCH_CHANGE', 'north', 'west', 'north', 'r', 'a', '{}')"
+            )
+        )
+    told = [("c1", "west"), ("c1", "south"), ("c1", "east"), ("c2", "north"), ("c2", "south"), ("c3", "north")]
+    counts = await send(bank, CHANGES, *(facts(*place, 500) for place in told), day=NEXT)
+    assert (counts.inserted, counts.updated) == (1, 1)
+    assert {(row[0], row[1]) for row in await owned(bank)} >= {("c2", "north"), ("c3", "north")}
+    await all_changed(bank)
+    assert ("c2", "south", "PRIMARY", NEXT) in await owned(bank)
+    assert all(row[1] in {"north", "south"} for row in await owned(bank))
 
 
 async def test_who_was_taken_by_a_batch_that_died_waits_again(bank):
