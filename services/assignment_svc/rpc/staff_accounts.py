@@ -6,7 +6,7 @@ from google.protobuf.empty_pb2 import Empty
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import names, paging
-from chassis.caller import Caller, Role, current_caller
+from chassis.caller import current_caller, current_request_id
 from chassis.errors import Kind, Refused, invalid_field, not_found
 from chassis.once import Write, once
 from chassis.sql.engine import Database
@@ -15,12 +15,12 @@ from chassis.wakeups import Wakeups
 from services.assignment_svc.domain.oidc import SUBJECT_LENGTH_MAX
 from services.assignment_svc.rpc import convert_org
 from services.assignment_svc.rpc.convert_accounts import mapping_to_wire, relation_to_wire
-from services.assignment_svc.store import accounts, oidc_mappings, org
+from services.assignment_svc.store import oidc_mappings, org
 from services.assignment_svc.usecases import oidc, passwords, staff_relations
+from services.assignment_svc.usecases.read_ownership import Reader
 from services.assignment_svc.usecases.sessions import Sessions
 
 _ISSUER_LENGTH_MAX = 400
-_READERS = frozenset({Role.ADMIN, Role.AUDITOR})
 
 
 class StaffAccountServicer(staff_account_service_pb2_grpc.StaffAccountServiceServicer):
@@ -116,10 +116,10 @@ class StaffAccountServicer(staff_account_service_pb2_grpc.StaffAccountServiceSer
         staff_id = names.parse_one("staff", request.parent, "parent")
         customer_id = names.parse_one("customers", request.customer, "customer")
         kind = staff_pb2.StaffRelation.Kind.Name(request.kind).removeprefix("KIND_")
-        caller, telling = current_caller(), convert_org.telling_of("DeclareStaffRelation", "")
+        reader, telling = _reader("DeclareStaffRelation"), convert_org.telling_of("DeclareStaffRelation", "")
 
         async def work(tx: AsyncConnection) -> pb.DeclareStaffRelationResponse:
-            declared = await staff_relations.declare(tx, caller, telling, staff_id, (customer_id, kind))
+            declared = await staff_relations.declare(tx, reader, telling, staff_id, (customer_id, kind))
             return pb.DeclareStaffRelationResponse(staff_relation=relation_to_wire(declared))
 
         write = Write("DeclareStaffRelation", request)
@@ -127,11 +127,8 @@ class StaffAccountServicer(staff_account_service_pb2_grpc.StaffAccountServiceSer
 
     async def GetStaffRelation(self, request: pb.GetStaffRelationRequest, _context: Context) -> staff_pb2.StaffRelation:
         staff_id, customer_id = names.parse("staff/*/relations/*", request.name)
-        _check_reader(current_caller(), staff_id)
         async with self._database.read() as conn:
-            found = await accounts.get_relation(conn, staff_id, customer_id)
-        if found is None:
-            raise not_found()
+            found = await staff_relations.get_relation(conn, _reader("GetStaffRelation"), staff_id, customer_id)
         return relation_to_wire(found)
 
     async def ListStaffRelations(
@@ -139,14 +136,14 @@ class StaffAccountServicer(staff_account_service_pb2_grpc.StaffAccountServiceSer
     ) -> pb.ListStaffRelationsResponse:
         size = paging.page_size(request.page_size)
         staff_id = names.parse_one("staff", request.parent, "parent")
-        _check_reader(current_caller(), staff_id)
         key = paging.decode(request.page_token, request, self._paging_secret)
         async with self._database.read() as conn:
-            found = await accounts.list_relations(conn, staff_id, str(key[0]) if key else "", size + 1)
-        more = len(found) > size
+            found, more = await staff_relations.list_relations(
+                conn, _reader("ListStaffRelations"), staff_id, str(key[0]) if key else "", size
+            )
         return pb.ListStaffRelationsResponse(
-            staff_relations=map(relation_to_wire, found[:size]),
-            next_page_token=paging.encode([found[size - 1].customer_id], request, self._paging_secret) if more else "",
+            staff_relations=map(relation_to_wire, found),
+            next_page_token=paging.encode([found[-1].customer_id], request, self._paging_secret) if more else "",
         )
 
     async def WithdrawStaffRelation(
@@ -158,13 +155,12 @@ class StaffAccountServicer(staff_account_service_pb2_grpc.StaffAccountServiceSer
             raise Refused(Kind.FORBIDDEN, "OWN_ACCOUNT", "nobody takes his own relations back")
 
         async def work(tx: AsyncConnection) -> pb.WithdrawStaffRelationResponse:
-            await staff_relations.withdraw(tx, telling, staff_id, customer_id)
+            await staff_relations.withdraw(tx, _reader("WithdrawStaffRelation"), telling, staff_id, customer_id)
             return pb.WithdrawStaffRelationResponse()
 
         write = Write("WithdrawStaffRelation", request)
         return await once(self._database, write, pb.WithdrawStaffRelationResponse, work)
 
 
-def _check_reader(caller: Caller, staff_id: str) -> None:
-    if caller.staff_id != staff_id and not caller.roles & _READERS:
-        raise not_found()
+def _reader(method: str) -> Reader:
+    return Reader(current_caller(), current_request_id(), method)

@@ -190,6 +190,27 @@ async def test_relatives_are_declared_by_oneself_and_taken_back_by_administrator
     assert (await office.refusal(gone))[0] == "NOT_FOUND"
 
 
+async def test_whose_relative_is_who_stands_in_the_audit_and_not_in_the_log_for_good(office, stub) -> None:
+    customer = f"near-{uuid.uuid4().hex[:8]}"
+    declaring = pb.DeclareStaffRelationRequest(
+        parent="staff/m1", customer=f"customers/{customer}", kind=StaffRelation.KIND_SPOUSE
+    )
+    made = (await office.ask(stub.DeclareStaffRelation, declaring)).staff_relation
+    await office.ask(stub.GetStaffRelation, pb.GetStaffRelationRequest(name=made.name))
+    await office.ask(stub.ListStaffRelations, pb.ListStaffRelationsRequest(parent="staff/m1"))
+    await office.ask(stub.WithdrawStaffRelation, pb.WithdrawStaffRelationRequest(name=made.name, reason="divorced"))
+    kept = await office.run("SELECT method FROM audit WHERE customer_id = :id ORDER BY audit_id", id=customer)
+    assert [method for (method,) in kept] == [
+        "DeclareStaffRelation",
+        "GetStaffRelation",
+        "ListStaffRelations",
+        "WithdrawStaffRelation",
+    ]
+    log = await office.run("SELECT before::text || after::text FROM org_change_entry WHERE subject = 'STAFF_RELATION'")
+    assert log
+    assert not any(customer in line for (line,) in log)
+
+
 async def test_nobody_claims_or_is_given_a_declared_relative(by_hand) -> None:
     await by_hand.run("TRUNCATE staff_relation")
     await by_hand.run(

@@ -148,7 +148,8 @@ END $$""",
     """
 CREATE FUNCTION log_org_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-  hidden text[] := '{rev,update_time,source}';
+  -- Nobody changes the log, and customers are erased: whose relative is who is the audit's to keep.
+  hidden text[] := '{rev,update_time,source,customer_id}';
   was jsonb := '{}';
   becomes jsonb := '{}';
   key_value text;
