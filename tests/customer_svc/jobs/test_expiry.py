@@ -86,15 +86,21 @@ async def test_only_private_managers_of_who_is_no_key_customer_end(bank, assignm
     assert assignment.asked == []
 
 
-async def test_tags_end_by_the_business_date_and_not_twice(bank) -> None:
+async def test_tags_end_once_a_night_has_told_of_tags_again_and_not_by_the_date_alone(bank) -> None:
     wakeups = Wakeups(None)
     tagged = {"customer_id": "c1", "tag_code": "CHURN_RISK", "rule_version": "1", "evidence": "{}"}
     await bank.load("customers", [{"customer_id": "c1"}])
     await bank.load("customer_tags", [tagged | {"as_of_date": date(2026, 6, 30)}], date(2026, 6, 30))
     assert await expire(bank.database, wakeups) == (0, 0)
+    carried = text("SELECT tag_codes FROM customers WHERE customer_id = 'c1'")
     await bank.load("customers", [], date(2026, 8, 5))
-    assert await expire(bank.database, wakeups) == (1, 0)
     assert await expire(bank.database, wakeups) == (0, 0)
+    async with bank.database.read() as conn:
+        assert (await conn.execute(carried)).scalar_one() == ["CHURN_RISK"]
+    await bank.load("customer_tags", [], date(2026, 8, 5))
+    assert await expire(bank.database, wakeups) == (0, 0)
+    async with bank.database.read() as conn:
+        assert (await conn.execute(carried)).scalar_one() == []
     await wakeups.close()
 
 
