@@ -9,6 +9,9 @@ from chassis.errors import Kind, Refused
 from chassis.sql.import_locks import try_lock_imports
 from services.assignment_svc.store import allocation, gate
 
+# Why it refuses.
+BUSY = "DATABASE_BUSY"
+
 
 async def keep_still(tx: AsyncConnection) -> date | None:
     """Keeps nights and imports of facts out until `tx` ends, and returns the day to decide by.
@@ -28,4 +31,4 @@ async def keep_still(tx: AsyncConnection) -> date | None:
 
 
 def _busy() -> Refused:
-    return Refused(Kind.UNAVAILABLE, "DATABASE_BUSY", "a night is under way; try again when it has ended")
+    return Refused(Kind.UNAVAILABLE, BUSY, "a night is under way; try again when it has ended")

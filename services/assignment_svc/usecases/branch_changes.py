@@ -1,5 +1,6 @@
 """Merges, closes and splits branches (domain.md 3): planned by one, tried by anybody, applied by another."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -35,10 +36,13 @@ from services.assignment_svc.store import (
 from services.assignment_svc.store.allocate_now import allocate_now
 from services.assignment_svc.store.branch_moves import Move
 from services.assignment_svc.store.org_changes import Telling
-from services.assignment_svc.store.stillness import keep_still
+from services.assignment_svc.store.stillness import BUSY, keep_still
 
 # A feed reader waits for the oldest transaction of the server: a batch is at most this many aggregates (design 4.6).
 BATCH_CUSTOMERS = 10_000
+# More than a branch ever has.
+CUSTOMERS_MAX = 100_000_000
+_BUSY_SECONDS = 0.5
 METHOD = "ApplyBranchChange"
 
 # Tells how many customers of how many are done; answers whether to go on.
@@ -83,10 +87,15 @@ async def check_apply(conn: AsyncConnection, branch_change_id: str, caller: str,
 
 
 async def try_change(database: Database, branch_change_id: str, caller: str, tell: Progress) -> MoveCounts:
-    """Does all of it in one transaction and takes it back: what it would move."""
+    """Does all of it in one transaction and takes it back: what it would move.
+
+    All customers are locked before the staff are, as everywhere: nobody who claims one meanwhile waits in a circle.
+    """
     async with database.begin() as tx:
+        await keep_still(tx)
         before = await tx.begin_nested()
         applying = _Applying(await must_be(tx, branch_change_id, lock=True), caller)
+        await gate.lock_customers(tx, await branch_moves.next_customers(tx, applying.move, CUSTOMERS_MAX))
         counts = await applying.begin(tx)
         total = await branch_moves.left_count(tx, applying.move)
         while moved := await applying.move_some(tx):
@@ -99,7 +108,10 @@ async def try_change(database: Database, branch_change_id: str, caller: str, tel
 
 
 async def apply_change(database: Database, branch_change_id: str, caller: str, tell: Progress) -> MoveCounts:
-    """Moves everything, batch by batch; what broke off before is gone on with. Returns all that was moved so far."""
+    """Moves everything, batch by batch; what broke off before is gone on with. Returns all that was moved so far.
+
+    Waits while a night or an import of facts is under way.
+    """
     async with database.begin() as tx:
         change = await must_be(tx, branch_change_id, lock=True)
         if change.state is ChangeState.APPLIED:
@@ -109,18 +121,40 @@ async def apply_change(database: Database, branch_change_id: str, caller: str, t
             await branch_changes.decide(tx, branch_change_id, ChangeState.APPLYING, caller)
             await branch_changes.add_counts(tx, branch_change_id, await applying.begin(tx))
         total = await branch_moves.left_count(tx, applying.move)
+
+    async def next_batch(tx: AsyncConnection) -> MoveCounts | BranchChange:
+        moved = await applying.move_some(tx)
+        if moved is None:
+            now = await must_be(tx, branch_change_id)
+            if now.state is ChangeState.APPLIED:
+                return now
+            await applying.end(tx)
+            return await branch_changes.decide(tx, branch_change_id, ChangeState.APPLIED, caller)
+        await branch_changes.add_counts(tx, branch_change_id, moved)
+        return moved
+
     done = 0
     while True:
-        async with database.begin() as tx:
-            moved = await applying.move_some(tx)
-            if moved is None:
-                await applying.end(tx)
-                return (await branch_changes.decide(tx, branch_change_id, ChangeState.APPLIED, caller)).counts
-            await branch_changes.add_counts(tx, branch_change_id, moved)
+        moved = await _unless_busy(database, next_batch)
+        if isinstance(moved, BranchChange):
+            return moved.counts
         done += moved.customers
         if not await tell(done, total):
             async with database.read() as conn:
                 return (await must_be(conn, branch_change_id)).counts
+
+
+async def _unless_busy(
+    database: Database, batch: Callable[[AsyncConnection], Awaitable[MoveCounts | BranchChange]]
+) -> MoveCounts | BranchChange:
+    """Moves a batch, or waits a little: half of a branch must not stay behind because a night came between."""
+    try:
+        return await database.repeat(batch)
+    except Refused as refused:
+        if refused.reason != BUSY:
+            raise
+    await asyncio.sleep(_BUSY_SECONDS)
+    return MoveCounts()
 
 
 class _Applying:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -11,7 +12,8 @@ from chassis.errors import Refused
 from chassis.sql.engine import Database
 from services.assignment_svc.domain.branch_changes import BranchChange, ChangeKind, ChangeState, MoveCounts, Planned
 from services.assignment_svc.store import branch_changes as store
-from services.assignment_svc.store import org_changes
+from services.assignment_svc.store import gate, org_changes, private_managers
+from services.assignment_svc.store.allocation import ALLOCATION_LOCK
 from services.assignment_svc.usecases import branch_changes
 from services.assignment_svc.usecases.allocate_ownerships import allocate_ownerships
 
@@ -72,8 +74,10 @@ async def stops(_done: int, _total: int) -> bool:
 async def planned(bank: Database, kind: ChangeKind, managers: Sequence[str] = (), **given) -> BranchChange:
     async with bank.begin() as tx:
         today = await org_changes.today(tx)
-        asked = {"branch_id": "old", "target_id": "new", "effective_date": today, "reason": "a test", **given}
-        return await branch_changes.plan(tx, Planned(kind=kind, manager_ids=tuple(managers), **asked), "planner")
+        asked: dict[str, Any] = {"branch_id": "old", "target_id": "new", "effective_date": today, "reason": "a test"}
+        return await branch_changes.plan(
+            tx, Planned(kind=kind, manager_ids=tuple(managers), **{**asked, **given}), "planner"
+        )
 
 
 async def applied(bank: Database, kind: ChangeKind, managers: Sequence[str] = (), **given) -> MoveCounts:
@@ -244,16 +248,33 @@ async def test_two_who_apply_it_at_once_move_everybody_once(bank: Database, monk
     monkeypatch.setattr(branch_changes, "BATCH_CUSTOMERS", 1)
     change = await planned(bank, ChangeKind.MERGER)
 
-    async def apply() -> MoveCounts | Refused:
-        try:
-            return await branch_changes.apply_change(bank, change.branch_change_id, "boss", goes_on)
-        except Refused as error:
-            return error
+    async def apply() -> MoveCounts:
+        return await branch_changes.apply_change(bank, change.branch_change_id, "boss", goes_on)
 
-    ended = await asyncio.gather(apply(), apply())
-    assert any(isinstance(one, MoveCounts) for one in ended)
-    whole = await branch_changes.apply_change(bank, change.branch_change_id, "boss", goes_on)
-    assert (whole.customers, whole.staff) == (4, 2)
+    for whole in await asyncio.gather(apply(), apply()):
+        assert (whole.customers, whole.staff) == (4, 2)
     async with bank.read() as conn:
         primaries = await conn.execute(text("SELECT count(*) FROM owner WHERE side = 'PRIMARY' GROUP BY customer_id"))
         assert set(primaries.scalars()) == {1}
+
+
+async def test_a_change_waits_for_a_night_that_comes_between(bank: Database) -> None:
+    change = await planned(bank, ChangeKind.MERGER)
+    async with bank.begin() as night:
+        await night.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ALLOCATION_LOCK})
+        applying = asyncio.create_task(branch_changes.apply_change(bank, change.branch_change_id, "boss", goes_on))
+        await asyncio.sleep(0.3)
+        assert not applying.done()
+    assert (await applying).customers == 4
+
+
+async def test_a_dry_run_and_who_names_a_manager_do_not_wait_in_a_circle(bank: Database) -> None:
+    change = await planned(bank, ChangeKind.MERGER)
+    async with bank.begin() as tx:
+        await gate.pass_by_hand(tx)
+        await gate.lock_customers(tx, ["c1"])
+        trying = asyncio.create_task(branch_changes.try_change(bank, change.branch_change_id, "planner", goes_on))
+        await asyncio.sleep(0.2)
+        await private_managers.lock_staff(tx, "anna")
+        assert not trying.done()
+    assert (await trying).customers == 4
