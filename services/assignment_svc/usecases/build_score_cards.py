@@ -147,13 +147,16 @@ async def _build(
     credited = await _Crediting(database, month, tell).all_of(ranges)
     if credited is None:
         return so_far
-    async with database.begin() as tx:
-        if freezer is None and not await score_builds.has_credit(tx, first):
+    # What takes long and writes nothing comes before the transaction, for which feeds wait.
+    async with database.read() as conn:
+        if freezer is None and not await score_builds.has_credit(conn, first):
             return so_far
+        done_visits = await score_visits.of_month(conn, first)
+    async with database.begin() as tx:
         if await score_builds.lock_month(tx, month) is MonthState.FROZEN:
             raise frozen_month(first)
         cards = await score_builds.replace_cards(tx, first)
-        _add_visits(cards, await score_visits.of_month(tx, first))
+        _add_visits(cards, done_visits)
         figures, standings = scored(cards, await targets.of_month(tx, first), month.policy, first)
         await score_builds.set_figures(tx, first, figures)
         await score_builds.set_scores(tx, first, standings)
