@@ -66,6 +66,11 @@ ownership_request = Table(
     Index("ownership_request_id", "request_id", unique=True),
     Index("ownership_request_pending", "customer_id", unique=True, postgresql_where=text("exclusive")),
     Index("ownership_request_due", "due_time", "request_id", postgresql_where=text("state IN ('PENDING', 'SILENT')")),
+    Index(
+        "ownership_request_named",
+        "expire_time",
+        postgresql_where=text("kind = 'PULL' AND display_name <> '' AND state IN ('REFUSED', 'WITHDRAWN', 'EXPIRED')"),
+    ),
     Index("ownership_request_creator", "creator"),
     Index("ownership_request_from", "from_branch_id"),
     Index("ownership_request_to", "to_branch_id"),

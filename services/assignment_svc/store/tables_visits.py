@@ -92,6 +92,7 @@ visit = Table(
     Index("visit_customer_date", "customer_id", "visit_date", "visit_id"),
     Index("visit_staff", "staff_id", "visit_date", "visit_id"),
     Index("visit_branch", "branch_id", "visit_date", "visit_id"),
+    Index("visit_day", "visit_date", "visit_id"),
     Index("visit_located", "visit_date", postgresql_where=text("latitude IS NOT NULL")),
     Index(
         "visit_client",

@@ -36,6 +36,8 @@ CREATE TABLE ownership_request (
 CREATE UNIQUE INDEX ownership_request_id ON ownership_request (request_id);
 CREATE UNIQUE INDEX ownership_request_pending ON ownership_request (customer_id) WHERE exclusive;
 CREATE INDEX ownership_request_due ON ownership_request (due_time, request_id) WHERE state IN ('PENDING', 'SILENT');
+CREATE INDEX ownership_request_named ON ownership_request (expire_time)
+  WHERE kind = 'PULL' AND display_name <> '' AND state IN ('REFUSED', 'WITHDRAWN', 'EXPIRED');
 CREATE INDEX ownership_request_creator ON ownership_request (creator);
 CREATE INDEX ownership_request_from ON ownership_request (from_branch_id);
 CREATE INDEX ownership_request_to ON ownership_request (to_branch_id);

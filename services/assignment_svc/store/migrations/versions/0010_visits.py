@@ -46,6 +46,7 @@ CREATE TABLE visit (
 CREATE INDEX visit_customer_date ON visit (customer_id, visit_date, visit_id);
 CREATE INDEX visit_staff ON visit (staff_id, visit_date, visit_id);
 CREATE INDEX visit_branch ON visit (branch_id, visit_date, visit_id);
+CREATE INDEX visit_day ON visit (visit_date, visit_id);
 CREATE INDEX visit_located ON visit (visit_date) WHERE latitude IS NOT NULL;
 CREATE UNIQUE INDEX visit_client ON visit (staff_id, device_id, client_visit_id) WHERE device_id IS NOT NULL;
 
