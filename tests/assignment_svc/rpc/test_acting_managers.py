@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import date, timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -62,7 +63,7 @@ class Asker:
 
     async def arrange(self, first: int = 0, last: int = 5, request_id: str = "", **given):
         today = await self.today()
-        asked = {
+        asked: dict[str, Any] = {
             "acting": "staff/stand",
             "covered": "staff/away",
             "role": staff_pb2.ROLE_MANAGER,
@@ -217,7 +218,9 @@ async def refusal(call) -> tuple[grpc.StatusCode, str]:
 
 def details(error: grpc.aio.AioRpcError, kind):
     found = kind()
-    for detail in rpc_status.from_call(error).details:  # pyright: ignore[reportOptionalMemberAccess] -- ours always has
+    status = rpc_status.from_call(error)  # pyright: ignore[reportArgumentType]  # works for aio too
+    assert status is not None, "ours always has one"
+    for detail in status.details:
         if detail.Is(kind.DESCRIPTOR):
             detail.Unpack(found)
     return found

@@ -1,5 +1,7 @@
 """Whom one may claim is told by bands and tags, those with most potential first."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from chassis.caller import Role
 from services.assignment_svc.usecases.claims import band_of
 
 
-async def claimable(asker, branch: str = "north", **given_) -> list:
+async def claimable(asker, branch: str = "north", **given_) -> list[Any]:
     return (await asker.ask("ListClaimableCustomers", parent=f"branches/{branch}", **given_)).claimable_customers
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -149,7 +150,7 @@ class Crowd:
             case _:
                 return await change_history.undo(tx, caller, who, (call.customer, call.undone), "r")
 
-    async def nights(self, until: asyncio.Future) -> None:
+    async def nights(self, until: asyncio.Future[Any]) -> None:
         async def goes_on(_done: int, _total: int) -> bool:
             return True
 
