@@ -30,6 +30,20 @@ class Indicator(StrEnum):
     VISIT_QUALITY = "VISIT_QUALITY"
 
 
+COUNTS = frozenset({Indicator.NEW_CUSTOMERS, Indicator.KEY_CUSTOMERS})
+"""Indicators that count customers, in ten-thousandths of one."""
+# As counts are told to an analyst (domain.md 3): nothing of fewer customers than 10, others rounded to 5.
+SMALL_COUNT = 10
+_ROUNDED_TO = 5
+ROUNDED = _ROUNDED_TO * WHOLE
+
+
+def coarse_count(count: int, unit: int = 1) -> int | None:
+    """A count in parts of a customer, `unit` of them to one, as it is told to an analyst; None if it is too small."""
+    step = _ROUNDED_TO * unit
+    return None if count < SMALL_COUNT * unit else (count + step // 2) // step * step
+
+
 class MonthState(StrEnum):
     """Whether a month's cards change."""
 

@@ -8,7 +8,15 @@ from typing import Any
 from sqlalchemy import BigInteger, Date, Row, Text, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.assignment_svc.domain.score_cards import Figure, Indicator, MonthState
+from services.assignment_svc.domain.score_cards import (
+    COUNTS,
+    ROUNDED,
+    SMALL_COUNT,
+    WHOLE,
+    Figure,
+    Indicator,
+    MonthState,
+)
 
 _CARD = """
 SELECT c.month_date, c.branch_id, c.staff_id, c.customer_count, c.score, c.rank, c.ranked_count, m.as_of_date, m.state,
@@ -23,8 +31,12 @@ WITH placed AS (
   SELECT card.*, v.value, CASE WHEN v.value IS NOT NULL THEN rank() OVER (ORDER BY v.value DESC NULLS LAST) END AS place
   FROM ({_CARD} WHERE c.month_date = :first AND c.branch_id = ANY (CAST(:branch_ids AS text[]))
     AND (c.staff_id = '') = :whole_branches) card
-  CROSS JOIN LATERAL (SELECT CASE WHEN :indicator = '' THEN card.score ELSE (
-    SELECT f.value FROM score_figure f WHERE f.month_date = card.month_date AND f.branch_id = card.branch_id
+  CROSS JOIN LATERAL (SELECT :all_exact OR card.branch_id = ANY (CAST(:exact_branch_ids AS text[])) AS is_exact) e
+  CROSS JOIN LATERAL (SELECT CASE WHEN NOT is_exact AND card.customer_count < {SMALL_COUNT} THEN NULL
+    WHEN :indicator = '' THEN card.score ELSE (
+    SELECT CASE WHEN is_exact OR f.indicator <> ALL (CAST(:counts AS text[])) THEN f.value
+      WHEN f.value >= {SMALL_COUNT * WHOLE} THEN (f.value + {ROUNDED // 2}) / {ROUNDED} * {ROUNDED} END
+    FROM score_figure f WHERE f.month_date = card.month_date AND f.branch_id = card.branch_id
       AND f.staff_id = card.staff_id AND f.indicator = :indicator) END AS value) v
 )
 SELECT * FROM placed
@@ -94,12 +106,16 @@ class After:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Which cards to list, and by what; by score if no indicator is named."""
+    """Which cards to list, and by what; by score if no indicator is named.
+
+    The cards of other branches than `exact_branch_ids` (None: of none) stand where an analyst is shown them.
+    """
 
     month: date
     branch_ids: tuple[str, ...]
     whole_branches: bool
     indicator: Indicator | None = None
+    exact_branch_ids: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +145,9 @@ async def list_cards(conn: AsyncConnection, ranking: Ranking, after: After | Non
         "branch_ids": list(ranking.branch_ids),
         "whole_branches": ranking.whole_branches,
         "indicator": ranking.indicator or "",
+        "all_exact": ranking.exact_branch_ids is None,
+        "exact_branch_ids": sorted(ranking.exact_branch_ids or ()),
+        "counts": sorted(COUNTS),
         "from_start": after is None,
         "no_value": after is not None and after.ordered_by is None,
         "negated": -(after.ordered_by or 0) if after else 0,

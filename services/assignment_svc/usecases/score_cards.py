@@ -8,15 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.caller import Caller, Role
 from chassis.errors import Kind, Refused, invalid_field, not_found
 from chassis.sql.audit import audit, audit_reads
-from services.assignment_svc.domain.score_cards import Indicator
+from services.assignment_svc.domain.score_cards import COUNTS, WHOLE, Figure, Indicator, coarse_count
 from services.assignment_svc.store import org, score_cards, score_customers
 from services.assignment_svc.store.score_cards import After, Card, CardId, Month, Ranking
 from services.assignment_svc.store.score_customers import CustomerPart, Opening, Viewer
 from services.assignment_svc.usecases.build_score_cards import check_unfreeze
 from services.assignment_svc.usecases.read_ownership import Reader, scope_of_caller
 
-# An analyst is told nothing of fewer customers than this (policy/visibility.py).
-SMALL_COUNT = 10
 _MANAGERS = frozenset({Role.MANAGER, Role.PRIVATE_MANAGER})
 
 
@@ -86,7 +84,8 @@ async def list_cards(
         below = await org.subtree(conn, branch_id)
         # A manager sees no other branch's card.
         seen = below if sight.counts or branch_id in sight.headed else {branch_id}
-        wanted = replace(ranking, branch_ids=tuple(sorted(seen)))
+        exact = frozenset(one for one in seen if not sight.counts_only(one)) if sight.counts else None
+        wanted = replace(ranking, branch_ids=tuple(sorted(seen)), exact_branch_ids=exact)
     found = await score_cards.list_cards(conn, wanted, after, size + 1)
     page = found[:size]
     return [_shown(card, sight) for card in page], page[-1] if len(found) > size else None
@@ -142,7 +141,19 @@ async def _viewer(conn: AsyncConnection, caller: Caller) -> Viewer:
 
 
 def _shown(card: Card, sight: Sight) -> Card:
-    """An analyst's view of a branch with few customers has no figures: they would be somebody's."""
-    if sight.counts_only(card.card_id.branch_id) and card.customer_count < SMALL_COUNT:
-        return replace(card, figures=(), score=None, rank=None, place=None)
-    return card
+    """An analyst's view of a branch: counts as he is told them, and with few customers no figures, but somebody's."""
+    if not sight.counts_only(card.card_id.branch_id):
+        return card
+    customers = coarse_count(card.customer_count)
+    if customers is None:
+        return replace(card, customer_count=0, figures=(), score=None, rank=None, place=None, ordered_by=None)
+    return replace(card, customer_count=customers, figures=tuple(map(_coarse, card.figures)))
+
+
+def _coarse(figure: Figure) -> Figure:
+    unknown = coarse_count(figure.unknown_count) or 0
+    if figure.indicator not in COUNTS:
+        return replace(figure, unknown_count=unknown)
+    value = None if figure.value is None else coarse_count(figure.value, WHOLE)
+    # By the target and how much of it was achieved the count is told too.
+    return replace(figure, value=value, achieved=None, unknown_count=unknown)

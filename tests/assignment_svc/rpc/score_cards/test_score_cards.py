@@ -1,5 +1,6 @@
 """Score cards over the wire: who sees which, who is behind a figure, and how a month is frozen."""
 
+import base64
 from datetime import date
 
 import pytest
@@ -58,11 +59,33 @@ async def test_a_card_is_there_only_for_whom_it_concerns(bank, staff, card, seen
         assert (await bank.refused(staff, "GetScoreCard", name=card))[0] == "NOT_FOUND"
 
 
-async def test_an_analyst_is_told_no_figures_of_few_customers(bank):
-    assert not (await bank.ask("analyst", "GetScoreCard", name=name("south"))).figures
+async def test_an_analyst_is_told_no_figures_of_few_customers_and_rounded_counts_of_more(bank):
+    few = await bank.ask("analyst", "GetScoreCard", name=name("south"))
+    assert (list(few.figures), few.customer_count) == ([], 0)
     async with bank.database.begin() as tx:
-        await tx.execute(text("UPDATE score_card SET customer_count = 10 WHERE branch_id = 'south'"))
-    assert (await bank.ask("analyst", "GetScoreCard", name=name("south"))).figures
+        await tx.execute(text("UPDATE score_card SET customer_count = 13 WHERE branch_id = 'south'"))
+        counted = "UPDATE score_figure SET value = :value WHERE branch_id = 'south' AND indicator = 'NEW_CUSTOMERS'"
+        await tx.execute(text(counted), {"value": 90_000})
+    more = await bank.ask("analyst", "GetScoreCard", name=name("south"))
+    assert (more.customer_count, NEW in values(more), DEPOSITS in values(more)) == (15, False, True)
+    async with bank.database.begin() as tx:
+        await tx.execute(text(counted), {"value": 125_000})
+    assert values(await bank.ask("analyst", "GetScoreCard", name=name("south")))[NEW] == 150_000
+    assert values(await bank.ask("hs", "GetScoreCard", name=name("south")))[NEW] == 125_000
+
+
+async def test_an_analyst_is_not_told_by_places_or_tokens_what_few_customers_have(bank, day):
+    asked = {"parent": "branches/top", "kind": BRANCH, "month_date": day(2026, 6, 1), "order_by": DEPOSITS}
+    token, found = "", []
+    for _ in range(2):
+        page = await bank.ask("analyst", "ListScoreCards", page_size=1, page_token=token, **asked)
+        token = page.next_page_token
+        found += page.score_cards
+        assert b"10300" not in base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    assert [one.score_card.branch for one in found] == ["branches/north", "branches/south"]
+    assert not any(one.HasField("place") for one in found)
+    theirs = await bank.ask("boss", "ListScoreCards", **asked)
+    assert [one.score_card.branch for one in theirs.score_cards] == ["branches/south", "branches/north"]
 
 
 async def listed(bank, staff, parent, kind, day, **given):
