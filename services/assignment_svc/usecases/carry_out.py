@@ -58,12 +58,14 @@ async def _transfer(tx: AsyncConnection, who: Who, locked: Locked, request: Requ
     """Across branches, and of the primary row within one, by what every transfer of the primary side does."""
     is_within = request.from_branch_id == request.to_branch_id
     if is_within and row_at(locked.ownership, request.to_branch_id).side is Side.SECONDARY:
+        # It has a hold if its two branches became one meanwhile.
+        await manual_changes.end_hold(tx, locked.customer_id, request.request_id)
         return await _hand_over(tx, who, locked, request)
     move = Move(
         request.to_branch_id,
         request.to_manager_id,
         request.reason,
-        hold_id=None if is_within else request.request_id,
+        hold_id=request.request_id,
         request_id=request.request_id,
     )
     return await move_primary(tx, who, locked, move)

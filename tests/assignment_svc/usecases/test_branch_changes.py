@@ -8,14 +8,20 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from chassis import clock
+from chassis.caller import Caller, Role
 from chassis.errors import Refused
 from chassis.sql.engine import Database
 from services.assignment_svc.domain.branch_changes import BranchChange, ChangeKind, ChangeState, MoveCounts, Planned
+from services.assignment_svc.domain.requests import Kind
 from services.assignment_svc.store import branch_changes as store
 from services.assignment_svc.store import gate, org_changes, private_managers
 from services.assignment_svc.store.allocation import ALLOCATION_LOCK
-from services.assignment_svc.usecases import branch_changes
+from services.assignment_svc.usecases import approvals, branch_changes, requests
 from services.assignment_svc.usecases.allocate_ownerships import allocate_ownerships
+from services.assignment_svc.usecases.approvals import Given
+from services.assignment_svc.usecases.manual_changes import Who
+from services.assignment_svc.usecases.request_plans import Wish
 
 NIGHT = date(2026, 6, 30)
 EMPTY = """
@@ -278,3 +284,21 @@ async def test_a_dry_run_and_who_names_a_manager_do_not_wait_in_a_circle(bank: D
         await private_managers.lock_staff(tx, "anna")
         assert not trying.done()
     assert (await trying).customers == 4
+
+
+async def test_a_transfer_between_two_branches_that_became_one_ends_with_its_hold(bank: Database) -> None:
+    async with bank.begin() as tx:
+        heads = "INSERT INTO staff (staff_id, display_name, branch_id, roles) VALUES"
+        await tx.execute(text(f"{heads} ('o', 'O', 'old', '{{BRANCH_HEAD}}'), ('n', 'N', 'new', '{{BRANCH_HEAD}}')"))
+    now = clock.now()
+    anna = Caller("anna", "old", frozenset({Role.MANAGER}), "s", "staff", now, "")
+    wish = Wish(Kind.PUSH, "r", "c1", "new", None)
+    made = await bank.repeat(lambda tx: requests.create(tx, anna, Who("anna", "old", "r", "m"), wish))
+    await applied(bank, ChangeKind.MERGER)
+    head = Caller("n", "new", frozenset({Role.BRANCH_HEAD}), "s", "staff", now, "")
+    said = Given(made.request.request_id, "r", to_manager_id="cora")
+    view = await bank.repeat(lambda tx: approvals.approve(tx, head, Who("n", "new", "r", "m"), said))
+    assert view.state == "APPROVED"
+    assert ("c1", "new", "PRIMARY", "cora") in await rows(bank)
+    async with bank.read() as conn:
+        assert (await conn.execute(text("SELECT hold_id FROM ownership_hold"))).all() == []
