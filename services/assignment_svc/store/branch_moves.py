@@ -112,6 +112,17 @@ INSERT INTO customer_branch_alias (customer_id, branch_id, target_id)
 SELECT DISTINCT id, :branch_id, :target_id FROM unnest(CAST(:customer_ids AS text[])) AS i (id)
 ON CONFLICT (customer_id, branch_id) DO UPDATE SET target_id = excluded.target_id
 """
+# Where customers have something at a branch that handed them on.
+_RECODED = text("""
+WITH place AS (
+  SELECT customer_id, branch_id FROM owner UNION SELECT customer_id, branch_id FROM branch_facts
+  UNION SELECT customer_id, branch_id FROM ownership_hold UNION SELECT customer_id, branch_id FROM row_protection
+)
+SELECT p.branch_id, coalesce(c.target_id, b.target_id) AS target_id, array_agg(p.customer_id) AS customer_ids
+FROM place p LEFT JOIN branch_alias b USING (branch_id) LEFT JOIN customer_branch_alias c USING (customer_id, branch_id)
+WHERE p.customer_id = ANY (CAST(:customer_ids AS text[])) AND coalesce(c.target_id, b.target_id) IS NOT NULL
+GROUP BY 1, 2 ORDER BY 1, 2 LIMIT 1
+""")
 
 
 @dataclass(frozen=True)
@@ -154,6 +165,12 @@ async def move_customers(tx: AsyncConnection, move: Move, customer_ids: Sequence
     places = (await _run(tx, _PLACES, values)).one()
     await _script(tx, _MOVES, values)
     return Places(places.primary_count, places.united_count)
+
+
+async def move_recoded(tx: AsyncConnection, customer_ids: Sequence[str], day: date, actor: str) -> None:
+    """Moves what these customers, who are locked, have at branches that handed it on, to where it counts now."""
+    while found := (await tx.execute(_RECODED, {"customer_ids": list(customer_ids)})).one_or_none():
+        await move_customers(tx, Move(found.branch_id, found.target_id), found.customer_ids, day, actor)
 
 
 async def unassigned_count(conn: AsyncConnection, target_id: str, customer_ids: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.sql.engine import Database
 from chassis.sql.merging import Merging, add_merged, remove_merged
 from policy.visibility import Scope
-from services.assignment_svc.store import allocation, merges, ownerships
+from services.assignment_svc.store import allocation, branch_moves, merges, org_changes, ownerships
 from services.assignment_svc.usecases.read_ownership import View, view_of
 
 # Only services ask.
@@ -43,8 +43,10 @@ async def undo_merge_ownership(tx: AsyncConnection, merging: Merging) -> tuple[V
     day = await merges.hold_still(tx, merging)
     if await remove_merged(tx, merging):
         await merges.divide_ownership(tx, merging, day)
+        both = [merging.survivor_id, merging.merged_id]
+        # Branches may have gone since the merge.
+        await branch_moves.move_recoded(tx, both, day or await org_changes.today(tx), "merge")
         if day is not None:
-            both = [merging.survivor_id, merging.merged_id]
             await merges.allocate_and_tell(tx, both, day, await allocation.policy_in_force(tx, day))
     return await _of(tx, merging.survivor_id), await _of(tx, merging.merged_id)
 

@@ -181,6 +181,22 @@ async def test_the_others_pending_transfer_holds_nobody_any_more(database: Datab
     ]
 
 
+async def test_an_undo_gives_back_to_the_branch_that_took_what_another_had(database: Database) -> None:
+    await put(database, "branch_facts", has("s", "b1", 100), has("t", "b1", 300), has("t", "b2", 50))
+    await night(database)
+    await merge(database)
+    async with database.begin() as tx:
+        await tx.execute(text("INSERT INTO branch_alias VALUES ('b1', 'b3')"))
+    await undo(database)
+    assert await owners(database) == [
+        ("s", "b3", "PRIMARY", "DEPOSIT", 100),
+        ("t", "b3", "PRIMARY", "DEPOSIT", 300),
+        ("t", "b2", "SECONDARY", "SECONDARY", 50),
+    ]
+    async with database.begin() as tx:
+        await tx.execute(text("TRUNCATE branch_alias"))
+
+
 async def test_a_manager_named_at_a_branch_that_only_the_other_had_stays(database: Database) -> None:
     await put(database, "branch_facts", has("s", "b1", 100), has("t", "b2", 50))
     who: Row = {"display_name": "N", "branch_id": "b2", "roles": ["MANAGER"]}
