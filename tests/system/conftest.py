@@ -5,13 +5,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +80,13 @@ class Banyan:
     def post(self, path: str, token: str, **body: Any) -> Answer:
         return self.call("POST", path, body, token=token)
 
+    def attempt(self, path: str, token: str, **body: Any) -> Answer:
+        """What a verb that changes something answers, allowed or not."""
+        return self.post(path, token, **body, requestId=str(uuid.uuid4()))
+
     def done(self, path: str, token: str, **body: Any) -> Any:
         """What a verb that changes something answers; it must be allowed."""
-        answer = self.post(path, token, **body, requestId=str(uuid.uuid4()))
+        answer = self.attempt(path, token, **body)
         assert answer.status == 200, answer.text
         return answer.json
 
@@ -94,6 +100,14 @@ class Banyan:
             operation = answer.json
         assert "error" not in operation, operation
         return operation["response"]
+
+    def worked(self, path: str, token: str, **body: Any) -> Any:
+        """What long work of assignment_svc came to, of whatever path."""
+        name = self.done(path, token, **body)["name"]
+        answer = self.post(f"/v1/assignment/{name}:wait", token, timeout="25s")
+        assert answer.status == 200, answer.text
+        assert "response" in answer.json, answer.text
+        return answer.json["response"]
 
     def sign_in(self, login: str) -> str:
         """The access token of a member of the generated staff."""
@@ -126,6 +140,40 @@ class Banyan:
         return {one["name"]: one for one in told["processes"]}
 
 
+@dataclass(frozen=True)
+class Staff:
+    """Signs the demo bank's staff in, each once."""
+
+    bank: Banyan
+    names: dict[str, str]
+    tokens: dict[str, str] = field(default_factory=dict[str, str])
+
+    def __call__(self, login: str) -> str:
+        if login not in self.tokens:
+            self.tokens[login] = self.bank.sign_in(login)
+        return self.tokens[login]
+
+
+def day(given: date) -> dict[str, int]:
+    """A day as the API writes it."""
+    return {"year": given.year, "month": given.month, "day": given.day}
+
+
+def refusal(answer: Answer) -> tuple[int, str, dict[str, str]]:
+    """The status of a refusal, its reason, and what is told with it."""
+    info = next(one for one in answer.json["details"] if "reason" in one)
+    return answer.status, info["reason"], info["metadata"]
+
+
+def until(asked: Callable[[], Answer], right: Callable[[Answer], bool], seconds: float = 20) -> Answer:
+    """The first right answer: what one service decides, others hear of a moment later."""
+    end = time.monotonic() + seconds
+    while not right(answer := asked()):
+        assert time.monotonic() < end, answer.text
+        time.sleep(0.1)
+    return answer
+
+
 def banyan(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The `banyan` command, run to its end."""
     return subprocess.run(
@@ -153,3 +201,10 @@ def demo_bank() -> Iterator[Banyan]:
     """The demo bank with 2,000 customers and two instances of each service."""
     with running("--format", "demo", "--customers", "2000", "--instances", "2") as bank:
         yield bank
+
+
+@pytest.fixture(scope="module")
+def staff(demo_bank: Banyan) -> Staff:
+    """The demo bank's staff who sign in, by login."""
+    told = demo_bank.pages("/v1/staff", "staff", demo_bank.service_token())
+    return Staff(demo_bank, {one["login"]: one["name"] for one in told if one["login"]})

@@ -2,15 +2,13 @@
 
 import os
 import signal
-import time
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from tests.system.conftest import Answer, Banyan
+from tests.system.conftest import Banyan, until
 
 NIGHT = {"year": 2026, "month": 6, "day": 30}
 LATER = {"year": 2026, "month": 8, "day": 1}
@@ -35,15 +33,6 @@ def shared(bank: Banyan) -> list[str]:
         for one in owned
         if "branches/B0005" in {owner["branch"] for owner in one["owners"]}
     ]
-
-
-def until(asked: Callable[[], Answer], right: Callable[[Answer], bool], seconds: float = 20) -> Answer:
-    """The first right answer: what one service decides, others hear of a moment later."""
-    end = time.monotonic() + seconds
-    while not right(answer := asked()):
-        assert time.monotonic() < end, answer.text
-        time.sleep(0.1)
-    return answer
 
 
 def count(bank: Banyan, token: str, *conditions: Any) -> int:
