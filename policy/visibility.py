@@ -110,12 +110,18 @@ class Scope:
     home_branch_id: str
     grants: tuple[Grant, ...] = ()
     everyone: bool = False
+    near: frozenset[str] = frozenset()
+    """Customers whom nobody's row opens to him: himself and his declared relatives."""
 
     def level(self, rows: Iterable[OwnerRow]) -> Level:
         """What the viewer is to the customer with these rows: the best that any row opens."""
         if self.everyone:
             return Level.SERVICE
         return max((grant.level(row) for row in rows for grant in self.grants), default=Level.NONE)
+
+    def level_for(self, customer_id: str, rows: Iterable[OwnerRow]) -> Level:
+        """What the viewer is to this customer with these rows: nobody looks at himself, nor at a relative."""
+        return Level.NONE if customer_id in self.near else self.level(rows)
 
     def own_branch_id(self, rows: Sequence[OwnerRow]) -> str | None:
         """The branch that `own.*` means for this customer.
@@ -142,10 +148,13 @@ class Scope:
         return max((grant.level(row) for grant in self.grants), default=Level.NONE)
 
 
-def scope_of(viewer: Viewer, subtree: frozenset[str], covered: Iterable[Covered] = ()) -> Scope:
+def scope_of(
+    viewer: Viewer, subtree: frozenset[str], covered: Iterable[Covered] = (), near: frozenset[str] = frozenset()
+) -> Scope:
     """Whom a viewer may see by name. `subtree` is his branch with all branches below it.
 
-    Of `covered` he sees what his colleagues see by these roles; a service covers nobody.
+    Of `covered` he sees what his colleagues see by these roles; a service covers nobody. Whoever is `near` to him is
+    left out.
     """
     if "SERVICE" in viewer.roles:
         return Scope(viewer.branch_id, everyone=True)
@@ -154,7 +163,7 @@ def scope_of(viewer: Viewer, subtree: frozenset[str], covered: Iterable[Covered]
         grants.append(Grant(frozenset({viewer.branch_id}), existence_only=True))
     for each in covered:
         grants += _grants(Viewer(each.staff_id, each.branch_id, frozenset({each.role})), each.subtree)
-    return Scope(viewer.branch_id, tuple(dict.fromkeys(grants)))
+    return Scope(viewer.branch_id, tuple(dict.fromkeys(grants)), near=near)
 
 
 def _grants(viewer: Viewer, subtree: frozenset[str]) -> list[Grant]:

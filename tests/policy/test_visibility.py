@@ -155,6 +155,12 @@ def test_an_analyst_counts_the_whole_bank() -> None:
     assert reach.scope.level(ROWS) == Level.PRIMARY
 
 
+def test_nobody_is_anything_to_himself_or_a_relative() -> None:
+    scope = scope_of(viewer("BRANCH_HEAD", "1"), frozenset({"1"}), near=frozenset({"somebody", "c1"}))
+    levels = [scope.level_for(customer_id, ROWS) for customer_id in ("somebody", "c1", "c2")]
+    assert levels == [Level.NONE, Level.NONE, Level.PRIMARY]
+
+
 def test_masks() -> None:
     assert mask_mobile("13812345678") == "138****5678"
     assert mask_id_number("110101199001011234") == "110*************34"

@@ -38,6 +38,8 @@ class Reach:
     viewer_id: str
     openings: tuple[Opening, ...]
     supervised: frozenset[str]
+    near: frozenset[str] = frozenset()
+    """Customers whom he does not see all the same: himself and his relatives."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def reach_of(viewer_id: str, scope: Scope) -> Reach:
     """The reach that a scope gives; what opens existence only is left out."""
     grants = [grant for grant in scope.grants if not grant.existence_only]
     openings = tuple(Opening(grant.branch_ids, grant.manager_id, grant.private_manager_id) for grant in grants)
-    return Reach(viewer_id, openings, supervised_by(scope))
+    return Reach(viewer_id, openings, supervised_by(scope), scope.near)
 
 
 def supervised_by(scope: Scope) -> frozenset[str]:
@@ -66,7 +68,7 @@ def supervised_by(scope: Scope) -> frozenset[str]:
 
 def sides_of(viewer_id: str, customer_id: str, rows: Sequence[OwnerRow], scope: Scope) -> Sides | None:
     """From where somebody looks at a customer with these rows; None if he does not look after him or is himself."""
-    level = scope.level(rows)
+    level = scope.level_for(customer_id, rows)
     if level < Level.SECONDARY or viewer_id == customer_id:
         return None
     own = frozenset(row.branch_id for row in rows if scope.level([row]) >= Level.SECONDARY)

@@ -46,7 +46,8 @@ class Opening:
 class Viewer:
     """Who looks, and whom he sees as their primary side does."""
 
-    staff_id: str
+    near: frozenset[str]
+    """Himself and his relatives, whom he does not see at all."""
     openings: tuple[Opening, ...]
 
 
@@ -63,7 +64,7 @@ async def customers_of(
 ) -> tuple[list[CustomerPart], Seen]:
     """A page of the customers behind a figure whom a viewer sees whole, from an id on; and all of them added up.
 
-    Nobody sees himself: the viewer's own business is among what is hidden.
+    Nobody sees himself or a relative: their business is among what is hidden.
     """
     after, limit = page
     parts, clauses, given = _behind(indicator), *_whole_sight(viewer)
@@ -72,9 +73,9 @@ async def customers_of(
         "branch_id": card_id.branch_id,
         "staff_id": card_id.staff_id or "",
         "whole_branch": card_id.staff_id is None,
-        "viewer_id": viewer.staff_id,
+        "near": sorted(viewer.near),
     }
-    seen = f"(p.customer_id <> :viewer_id AND ({clauses}))"
+    seen = f"(p.customer_id <> ALL (CAST(:near AS text[])) AND ({clauses}))"
     totals = await conn.execute(
         _dated(
             f"WITH parts AS ({parts}) SELECT coalesce(sum(value) FILTER (WHERE {seen}), 0) AS seen_value,"  # noqa: S608 - our own words

@@ -42,12 +42,12 @@ _STILL_THERE = f"EXISTS (SELECT FROM owner o WHERE o.customer_id = d.customer_id
 class DueOf:
     """Whose duties: those of one manager, of customers of some branches, or both; None does not confine them.
 
-    `viewer_id` is who looks: nobody is shown himself.
+    `near` are those whom the viewer is not shown: himself and his relatives.
     """
 
     manager_id: str | None
     branch_ids: frozenset[str] | None
-    viewer_id: str = ""
+    near: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ async def due_visits(  # noqa: PLR0913 -- a page with its place
         "after_last": after.last_visit_date if after else None,
         "after_id": after.customer_id if after else "",
         "limit": limit,
-        "viewer_id": of.viewer_id,
+        "near": sorted(of.near),
     }
     return [
         DueVisit(

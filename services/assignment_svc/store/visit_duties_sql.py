@@ -84,7 +84,7 @@ SELECT * FROM (
       AND v.withdraw_time IS NULL) AS last_visit_date
   FROM (SELECT *, greatest(:first, entry_date) AS start_date FROM done) AS c
 ) AS listed
-WHERE (:with_done OR next_due_date IS NOT NULL) AND customer_id <> :viewer_id
+WHERE (:with_done OR next_due_date IS NOT NULL) AND customer_id <> ALL (CAST(:near AS text[]))
   AND (coalesce(next_due_date, 'infinity'), coalesce(last_visit_date, '-infinity'), customer_id)
     > (coalesce(CAST(:after_due AS date), CASE WHEN :from_start THEN '-infinity' ELSE 'infinity' END::date),
        coalesce(CAST(:after_last AS date), '-infinity'), :after_id)

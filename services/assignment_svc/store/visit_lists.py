@@ -47,7 +47,8 @@ async def of_customer(
 
 async def of_reach(conn: AsyncConnection, reach: Reach, wanted: Wanted, limit: int) -> Sequence[Visit]:
     """The visits that somebody made or supervises, of customers whom he sees now, the youngest first."""
-    conditions = (_knows(reach.viewer_id, reach.supervised), _c.customer_id != reach.viewer_id, _opened(reach.openings))
+    not_near = _c.customer_id.not_in(reach.near | {reach.viewer_id})
+    conditions = (_knows(reach.viewer_id, reach.supervised), not_near, _opened(reach.openings))
     return await _page(conn, select(visit).where(*conditions), wanted, limit)
 
 

@@ -17,7 +17,7 @@ from chassis.errors import not_found
 from chassis.sql.audit import AuditEntry, audit_reads
 from policy.visibility import Grant, Level, OwnerRow, Scope, Viewer, scope_of
 from services.assignment_svc.domain.ownership import Evidence, Owner, Side, State
-from services.assignment_svc.store import acting_managers, org, ownerships
+from services.assignment_svc.store import accounts, acting_managers, org, ownerships
 from services.assignment_svc.store.ownerships import Listed, Opened, Ownership, Period, Place
 
 
@@ -52,7 +52,8 @@ async def scope_of_caller(conn: AsyncConnection, caller: Caller) -> Scope:
     """Whom the caller sees by name."""
     viewer = Viewer(caller.staff_id, caller.branch_id, frozenset(role.value for role in caller.roles))
     covered = await acting_managers.covered(conn, viewer.staff_id)
-    return scope_of(viewer, await org.subtree(conn, viewer.branch_id), covered)
+    near = await accounts.conflicts(conn, viewer.staff_id)
+    return scope_of(viewer, await org.subtree(conn, viewer.branch_id), covered, near)
 
 
 async def get_ownership(conn: AsyncConnection, customer_id: str, reader: Reader) -> View:
@@ -93,7 +94,7 @@ async def list_periods(
     scope = await scope_of_caller(conn, reader.caller)
     found = await ownerships.of_customers(conn, [customer_id])
     rows = _policy_rows(found[0]) if found else []
-    level = scope.level(rows)
+    level = scope.level_for(customer_id, rows)
     if not found or level is Level.NONE:
         raise not_found()
     await audit_reads(conn, reader.entry, [customer_id])
@@ -108,7 +109,7 @@ async def list_periods(
 
 def level_of(ownership: Ownership, scope: Scope) -> Level:
     """What a viewer with this scope is to the customer."""
-    return scope.level(_policy_rows(ownership))
+    return scope.level_for(ownership.customer_id, _policy_rows(ownership))
 
 
 def own_branch_ids(ownership: Ownership, scope: Scope) -> list[str]:
@@ -120,7 +121,7 @@ def own_branch_ids(ownership: Ownership, scope: Scope) -> list[str]:
 def view_of(ownership: Ownership, scope: Scope) -> View | None:
     """What a scope shows of a customer; None if he does not exist for it."""
     rows = _policy_rows(ownership)
-    level = scope.level(rows)
+    level = scope.level_for(ownership.customer_id, rows)
     if level is Level.NONE:
         return None
     if level is Level.EXISTENCE:
@@ -144,7 +145,7 @@ def view_of(ownership: Ownership, scope: Scope) -> View | None:
 def shown_row(owner: Owner, ownership: Ownership, scope: Scope) -> Owner | None:
     """A row of the customer, as it is or would be, with what the scope shows of it; None if it shows nothing."""
     rows = _policy_rows(ownership)
-    level = scope.level(rows)
+    level = scope.level_for(ownership.customer_id, rows)
     own = [row.branch_id for row in rows if scope.level([row]) >= Level.SECONDARY]
     if level < Level.SECONDARY or (level is Level.SECONDARY and owner.branch_id not in own):
         return None

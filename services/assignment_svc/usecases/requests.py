@@ -68,12 +68,13 @@ async def create(tx: AsyncConnection, caller: Caller, who: Who, wish: Wish) -> V
 
 async def check_seen(conn: AsyncConnection, caller: Caller, customer_id: str) -> Ownership:
     """The ownership of a customer whom the caller sees; the same refusal if he does not, and if there is none."""
+    # Looked at nothing yet: whether they are customers is not told.
+    if customer_id in await accounts.conflicts(conn, caller.staff_id):
+        raise Refused(Refusal.FORBIDDEN, "OWN_REQUEST", "nobody asks for himself, nor for a relative")
     found = await ownerships.of_customers(conn, [customer_id])
     scope = await scope_of_caller(conn, caller)
     if not found or level_of(found[0], scope) < Level.SECONDARY:
         raise not_found()
-    if customer_id in await accounts.conflicts(conn, caller.staff_id):
-        raise Refused(Refusal.FORBIDDEN, "OWN_REQUEST", "nobody asks for himself, nor for a relative")
     return found[0]
 
 

@@ -136,7 +136,8 @@ async def _viewer(conn: AsyncConnection, caller: Caller) -> Viewer:
     scope = await scope_of_caller(conn, caller)
     opening = (grant for grant in scope.grants if not grant.existence_only)
     return Viewer(
-        caller.staff_id, tuple(Opening(one.branch_ids, one.manager_id, one.private_manager_id) for one in opening)
+        scope.near | {caller.staff_id},
+        tuple(Opening(one.branch_ids, one.manager_id, one.private_manager_id) for one in opening),
     )
 
 

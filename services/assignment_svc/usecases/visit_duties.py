@@ -54,7 +54,7 @@ async def list_due(conn: AsyncConnection, reader: Reader, asked: DueAsked, limit
         )
     if branch_ids is not None and not branch_ids:
         raise not_found()
-    of = DueOf(asked.manager_id, branch_ids, reader.caller.staff_id)
+    of = DueOf(asked.manager_id, branch_ids, scope.near)
     found = await visit_duties.due_visits(conn, month, of, asked.after, limit, with_done=asked.with_done)
     await audit_reads(conn, reader.entry, {one.customer_id for one in found})
     return found

@@ -98,6 +98,23 @@ async def test_the_primary_head_sees_every_row_but_no_loan_of_another_branch(dat
     assert view.state == "LIVE"
 
 
+async def test_nobody_looks_at_himself_or_a_declared_relative(database: Database) -> None:
+    head = caller("north", Role.BRANCH_HEAD, staff_id="c3")
+    async with database.begin() as tx:
+        await tx.execute(text("DELETE FROM staff_relation"))
+        await tx.execute(
+            text("INSERT INTO staff_relation (customer_id, staff_id, kind, actor) VALUES ('c1', 'c3', 'SPOUSE', 'c3')")
+        )
+    assert [await seen(database, head, customer_id) for customer_id in ("c1", "c3", "c9")] == [None] * 3
+    async with database.read() as conn:
+        assert await list_ownerships(conn, Listed("north"), head, "", 10) == ([], None)
+        with pytest.raises(Refused):
+            await list_periods(conn, "c1", head, Place(), 10)
+    async with database.begin() as tx:
+        await tx.execute(text("DELETE FROM staff_relation"))
+    assert await seen(database, head, "c1")
+
+
 async def test_a_secondary_head_sees_his_row_and_which_branch_is_primary(database: Database) -> None:
     view = await seen(database, caller("south", Role.BRANCH_HEAD))
     assert view
