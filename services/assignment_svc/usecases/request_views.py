@@ -94,6 +94,9 @@ def view_of(request: Request, viewer: Viewer, transitions: Sequence[Transition] 
         state = _quiet(request.state)
         own = tuple(one for one in request.approvals if one.side is Side.TAKER)
         shown = replace(request, customer_id="", from_branch_id=None, from_manager_id=None, approvals=own)
+    # Who looks after him at the branch that leads is not for a secondary side that wants to lead.
+    if request.kind is Kind.LOCK and request.from_branch_id != request.to_branch_id and not _is_giver(request, viewer):
+        shown = replace(shown, from_manager_id=None)
     # Which of several states it is in, and whether it binds anybody, is told by `state` alone; relatives by nothing.
     shown = replace(shown, state=state, exclusive=False, relatives=frozenset())
     return View(

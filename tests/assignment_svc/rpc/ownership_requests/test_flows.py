@@ -143,6 +143,8 @@ async def test_a_lock_to_a_secondary_branch_needs_both_heads_or_one_above_both(b
     end = date(2026, 12, 31)
     made = await bank.as_("sh").create("LOCK", end_date=end, to_manager="staff/sm")
     assert states(made) == [("GIVER", "WAITING"), ("TAKER", "APPROVED")]
+    told = [(await bank.as_(who).get(made.name)).from_manager for who in ("sh", "nh", "rh")]
+    assert told == ["", "staff/nm", "staff/nm"], "a secondary side is not told who the primary manager is"
     assert await bank.as_("rh").inbox() == await bank.as_("nh").inbox() == [made.name]
     assert (await bank.as_("nh").approve(made.name)).state == R.STATE_APPROVED
     assert (await bank.owners())[0] == SOUTH
