@@ -1,7 +1,8 @@
 """Transfers many customers by one file: every line as a request of its own, all of them or none (domain.md 3)."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -116,17 +117,27 @@ async def answer(
         faults = await _all_or_none(tx, ordered, lambda one: one[0], each, tell)
         if faults:
             raise _TakenBack(faults)
-        return Result(await bulk_transfers.get(tx, bulk_transfer_id), len(waiting), ())
+        return Result(await must_see(tx, caller, bulk_transfer_id), len(waiting), ())
 
     return await _repeated(database, whole, len(waiting))
 
 
 async def must_see(conn: AsyncConnection, caller: Caller, bulk_transfer_id: str) -> BulkTransfer:
-    """A file; refuses alike if there is none and if the caller neither sent it nor sees one of its requests."""
+    """A file; refuses alike if there is none and if the caller neither sent it nor sees one of its requests.
+
+    Who did not send it is told of as many lines as he sees.
+    """
     found = await bulk_transfers.get(conn, bulk_transfer_id)
-    if found is None or (found.creator != caller.staff_id and not await _views(conn, caller, bulk_transfer_id)):
+    if found is None:
         raise not_found()
-    return found
+    if found.creator == caller.staff_id:
+        return found
+    states = Counter(view.state for _, view in await _views(conn, caller, bulk_transfer_id))
+    if not states:
+        raise not_found()
+    pending, approved = states[State.PENDING], states[State.APPROVED]
+    refused = states.total() - pending - approved
+    return replace(found, lines=states.total(), pending=pending, approved=approved, refused=refused)
 
 
 async def list_requests(
@@ -134,15 +145,10 @@ async def list_requests(
 ) -> tuple[list[View], int | None]:
     """A page of a file's requests as the caller sees them, and the line after which the next page begins."""
     await must_see(conn, reader.caller, bulk_transfer_id)
-    rows = await bulk_transfers.requests_of(conn, bulk_transfer_id, after, size + 1)
-    views: list[View] = []
+    seen = [one for one in await _views(conn, reader.caller, bulk_transfer_id) if one[0] > after]
     viewer = await viewer_of(conn, reader.caller)
-    for _, request_id, _, _ in rows[:size]:
-        try:
-            views.append(await requests.seen(conn, reader, request_id, viewer))
-        except Refused:
-            continue
-    return views, rows[size - 1][0] if len(rows) > size else None
+    views = [await requests.seen(conn, reader, view.request.request_id, viewer) for _, view in seen[:size]]
+    return views, seen[size - 1][0] if len(seen) > size else None
 
 
 async def check_answers(conn: AsyncConnection, caller: Caller, bulk_transfer_id: str, what: Answer) -> None:

@@ -166,6 +166,16 @@ async def test_who_has_nothing_to_answer_is_told_so_and_strangers_see_nothing(cl
         assert (await refusal_of(call))[0] is grpc.StatusCode.NOT_FOUND
 
 
+async def test_who_did_not_send_a_file_is_told_of_no_more_lines_than_he_sees(clean) -> None:
+    name = (await Sender(clean, "nh").send("c1,nm2,", "c2,sm,south", "c3,nm2,")).bulk_transfer.name
+    south = Sender(clean, "sh")
+    for told in (await south.get(name), (await south.answer(name, "REFUSE")).bulk_transfer):
+        assert (told.line_count, told.approved_count, told.pending_count + told.refused_count) == (1, 0, 1)
+    page = await south.lines(name, page_size=1)
+    assert ([one.customer for one in page.ownership_requests], page.next_page_token) == (["customers/c2"], "")
+    assert (await Sender(clean, "nh").get(name)).line_count == 3
+
+
 async def test_files_and_their_lines_are_listed_page_by_page(clean) -> None:
     head = Sender(clean, "nh")
     first = (await head.send("c1,nm2,")).bulk_transfer.name
