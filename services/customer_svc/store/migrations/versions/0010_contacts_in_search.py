@@ -30,15 +30,17 @@ _CONTACTS = """
       nullif(r.opt_out_keys, '{}') AS opt_out_keys, nullif(r.consent_keys, '{}') AS consent_keys,
       nullif(r.withdrawn_consent_keys, '{}') AS withdrawn_consent_keys"""
 
-_STATEMENTS = f"""
+# Step by step, so that searches and feeds wait for none of it, and again from the start after a crash. Everything that
+# is there already is settled a few customers at a time.
+_SEPARATE = f"""
 ALTER TABLE customer_search
-  ADD COLUMN last_contact_time timestamptz,
-  ADD COLUMN contact_places bigint[],
-  ADD COLUMN opt_out_keys text[] COLLATE "C",
-  ADD COLUMN consent_keys text[] COLLATE "C",
-  ADD COLUMN withdrawn_consent_keys text[] COLLATE "C";
+  ADD COLUMN IF NOT EXISTS last_contact_time timestamptz,
+  ADD COLUMN IF NOT EXISTS contact_places bigint[],
+  ADD COLUMN IF NOT EXISTS opt_out_keys text[] COLLATE "C",
+  ADD COLUMN IF NOT EXISTS consent_keys text[] COLLATE "C",
+  ADD COLUMN IF NOT EXISTS withdrawn_consent_keys text[] COLLATE "C";
 
-CREATE FUNCTION settle_contacts(ids text[]) RETURNS void LANGUAGE sql {_IN_ORDER} AS $$
+CREATE OR REPLACE FUNCTION settle_contacts(ids text[]) RETURNS void LANGUAGE sql {_IN_ORDER} AS $$
   UPDATE customer_search AS s SET {_SET}
   FROM ({_CONTACTS}
     FROM (SELECT DISTINCT unnest(ids) COLLATE "C" AS customer_id ORDER BY 1) AS i
@@ -47,10 +49,23 @@ CREATE FUNCTION settle_contacts(ids text[]) RETURNS void LANGUAGE sql {_IN_ORDER
   WHERE s.customer_id = r.customer_id AND ({_OLD}) IS DISTINCT FROM ({_NEW})
 $$;
 
-UPDATE customer_search AS s SET {_SET} FROM ({_CONTACTS} FROM contact_rooms AS i JOIN contact_rooms AS r
-  USING (customer_id)) AS r
-WHERE s.customer_id = r.customer_id;
-
+DO $$
+DECLARE
+  settled text := '';
+  ids text[];
+BEGIN
+  LOOP
+    SELECT array_agg(customer_id ORDER BY customer_id) INTO ids FROM (
+      SELECT customer_id FROM contact_rooms WHERE customer_id > settled ORDER BY customer_id LIMIT 10000
+    ) AS next_rooms;
+    EXIT WHEN ids IS NULL;
+    PERFORM settle_contacts(ids);
+    COMMIT;
+    settled := ids[cardinality(ids)];
+  END LOOP;
+END $$
+"""  # noqa: S608 -- our own names
+_TOGETHER = f"""
 CREATE FUNCTION add_contacts_to_search() RETURNS trigger LANGUAGE plpgsql {_IN_ORDER} AS $$
 BEGIN
   PERFORM settle_contacts(ARRAY(SELECT customer_id FROM added JOIN contact_rooms USING (customer_id)));
@@ -64,5 +79,8 @@ CREATE TRIGGER customers_added_with_contacts AFTER INSERT ON customers
 
 def upgrade() -> None:
     """Adds the columns, fills them, and keeps them filled where `contact_rooms` and customers are written."""
-    for statement in _STATEMENTS.split(";\n\n"):
+    with op.get_context().autocommit_block():
+        for statement in _SEPARATE.split(";\n\n"):
+            op.execute(statement)
+    for statement in _TOGETHER.split(";\n\n"):
         op.execute(statement)
