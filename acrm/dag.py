@@ -206,10 +206,10 @@ async def _publish(night: Night, state: _State, services: Services) -> None:
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None  # one is enough to say why it failed
     await _step(state, "allocate", lambda: services.allocate(night.business_date))
-    # By the owners of this night.
-    await _step(state, "score_cards", lambda: services.build_score_cards(night.business_date))
     await send_all(["contacts"])
     await _step(state, "transactions", lambda: services.send_transactions(night.clean("transactions")))
+    # By the owners of this night; last, since nothing else waits for them.
+    await _step(state, "score_cards", lambda: services.build_score_cards(night.business_date))
 
 
 @contextmanager
