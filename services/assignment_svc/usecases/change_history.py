@@ -11,6 +11,7 @@ from chassis.errors import Kind, Refused, not_found
 from chassis.sql.audit import audit_reads
 from policy.visibility import Level
 from services.assignment_svc.domain.changes import OF_MANAGERS, UNDOABLE, Change, ChangeKind, Inputs, KeptChange
+from services.assignment_svc.domain.ownership import Owner
 from services.assignment_svc.store import claims, ownerships
 from services.assignment_svc.store import manual_changes as store
 from services.assignment_svc.usecases import manual_changes
@@ -64,10 +65,8 @@ async def undo(tx: AsyncConnection, caller: Caller, who: Who, named: tuple[str, 
     await _check_undoable(tx, kept, locked)
     manual_changes.check_changeable(locked.ownership)
     row = manual_changes.row_at(locked.ownership, kept.change.branch_id)
-    named_before = kept.change.before["named"].get(row.branch_id)
-    if named_before is not None and named_before != row.named_manager_id:
-        has_him = row.manager_id == named_before
-        await manual_changes.check_manager(tx, locked, row.branch_id, named_before, has_him)
+    for staff_id in _given_back(kept.change, row):
+        await manual_changes.check_manager(tx, locked, row.branch_id, staff_id, row.manager_id == staff_id)
     before: Inputs = (await store.inputs_of(tx, [customer_id]))[customer_id]
     await store.put_back_inputs(tx, customer_id, kept.change.before)
     await manual_changes.allocated(tx, who, locked)
@@ -105,6 +104,13 @@ def _shown(kept: KeptChange, level: Level) -> KeptChange:
     if level > Level.SECONDARY:
         return kept
     return replace(kept, change=replace(kept.change, from_branch_id=None, to_branch_id=None))
+
+
+def _given_back(change: Change, row: Owner) -> list[str]:
+    """Whom people had made manager before a change, and who is not now."""
+    named = change.before["named"].get(row.branch_id)
+    stood_in = {override["manager_id"] for override in change.before["overrides"]} & {change.from_manager_id}
+    return sorted({named} - {None, row.named_manager_id} | stood_in - {row.manager_id})
 
 
 async def _check_may_undo(tx: AsyncConnection, caller: Caller, change: Change, locked: Locked) -> None:

@@ -93,6 +93,19 @@ async def test_a_release_is_undone_by_the_manager_or_his_head_only_while_there_i
     assert (await head.row()).manager == "staff/m1"
 
 
+async def test_who_stood_in_for_an_officer_gets_the_borrower_back_only_while_there_is_room(by_hand, head) -> None:
+    await by_hand.run("INSERT INTO officer_override VALUES ('c8', 'l1', 'm2', 'm1')")
+    await by_hand.night()
+    assert (await head.row("c8")).manager == "staff/m1"
+    named = (await head.assign("m2", "c8")).manual_change
+    await by_hand.run("INSERT INTO capacity_policy (version, customers_max, actor) VALUES (2, 1, 't')")
+    await by_hand.asker("m1").claim("c1")
+    assert await by_hand.reason(head.undo(named)) == "CAPACITY"
+    await by_hand.asker("m1").release("c1")
+    await head.undo(named)
+    assert (await head.row("c8")).manager == "staff/m1"
+
+
 async def test_what_somebody_acted_on_or_is_too_old_or_was_approved_is_not_undone(by_hand, head) -> None:
     claimed = (await by_hand.asker("m1").claim()).manual_change
     named = (await head.assign("m2")).manual_change
