@@ -1,5 +1,6 @@
 """The seven rules as tables: what a head of branch would expect, case by case."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -91,7 +92,15 @@ def told(outcome: Outcome) -> list[tuple[str, str, str]]:
             [at("north", loan=loan(5, ago(1))), at("south", loan=loan(5, ago(2)))], "south", Rule.LOAN, id="older loan"
         ),
         pytest.param([at("south", loan=loan(5)), at("north", loan=loan(5))], "north", Rule.LOAN, id="lowest branch id"),
+        pytest.param([at("north", loan=loan(None)), saves("south", 10**9)], "north", Rule.LOAN, id="unknown is live"),
+        pytest.param([at("north", card=card(5)), at("south", card=card(6))], "south", Rule.CARD, id="larger limit"),
+        pytest.param([at("north", card=card(None)), at("south", card=card(0))], "south", Rule.CARD, id="no limit last"),
+        pytest.param(
+            [at("north", card=card(5, ago(1))), at("south", card=card(5, ago(2)))], "south", Rule.CARD, id="older card"
+        ),
+        pytest.param([at("south", card=card(5)), at("north", card=card(5))], "north", Rule.CARD, id="lowest of cards"),
         pytest.param([saves("north", 7), saves("south", 8)], "south", Rule.DEPOSIT, id="larger deposits"),
+        pytest.param([saves("north", -9, ago(1)), saves("south", -5)], "south", Rule.DEPOSIT, id="negative is nothing"),
         pytest.param([saves("north", None), saves("south", None, ago(9))], "north", Rule.DEPOSIT, id="all unknown"),
         pytest.param([saves("north", 7, ago(1)), saves("south", 7)], "south", Rule.DEPOSIT, id="longer relationship"),
         pytest.param([at("north", loan_end_date=ago(90)), saves("south", 9)], "north", Rule.GRACE, id="last grace day"),
@@ -129,6 +138,32 @@ def test_a_challenger_needs_a_fifth_more(incumbent: int | None, challenger: int 
     assert after.owners[0].evidence.held_by_margin == by_margin
 
 
+@pytest.mark.parametrize("challenger", [119, 120])
+@pytest.mark.parametrize("of", [loan, card])
+def test_loans_and_cards_are_challenged_as_deposits_are(
+    of: Callable[..., LiveLoan | LiveCard], challenger: int
+) -> None:
+    kind = "loan" if of is loan else "card"
+    before = run(at("south", **{kind: of(100)}))
+    after = run(at("south", **{kind: of(100)}), at("north", **{kind: of(challenger)}), before=before)
+    assert after.owners[0].branch_id == ("north" if challenger >= 120 else "south")
+
+
+def test_whoever_leads_is_the_incumbent_whatever_rule_made_him_so() -> None:
+    lock = Hold("h1", HoldKind.LOCK, "north", None, ago(9), TODAY)
+    facts = (saves("north", 100), saves("south", 119))
+    held = run(*facts, holds=(lock,), day=ago(1))
+    assert told(held)[0] == ("north", "PRIMARY", "HELD")
+    assert told(run(*facts, holds=(lock,), before=held))[0] == ("north", "PRIMARY", "DEPOSIT")
+    assert run(*facts).owners[0].branch_id == "south", "without an incumbent the larger leads"
+    graced = run(at("north", loan_end_date=ago(90), deposit_live=True, deposit_sum_minor=100), saves("south", 119))
+    ended = run(*facts, before=graced, day=TODAY + timedelta(days=1))
+    assert [told(each)[0] for each in (graced, ended)] == [
+        ("north", "PRIMARY", "GRACE"),
+        ("north", "PRIMARY", "DEPOSIT"),
+    ]
+
+
 def test_an_incumbent_without_a_loan_defends_nothing_against_one() -> None:
     before = run(saves("south", 10**9), saves("north", 1))
     after = run(saves("south", 10**9), at("north", loan=loan(1)), before=before)
@@ -149,6 +184,48 @@ def test_an_incumbent_without_a_loan_defends_nothing_against_one() -> None:
 )
 def test_who_manages_a_row(facts: BranchFacts, manager: str | None) -> None:
     assert run(facts).owners[0].manager_id == manager
+
+
+@pytest.mark.parametrize(
+    ("facts", "manager"),
+    [
+        pytest.param(at("south", loan=loan(1, officer="moved")), "moved", id="another loan branch with its officer"),
+        pytest.param(at("south", card=card(1, manager="card_manager")), "card_manager", id="the card and its manager"),
+        pytest.param(
+            at("south", loan=loan(1, officer="moved"), card=card(9, manager="card_manager")), "moved", id="loan first"
+        ),
+        pytest.param(saves("south", 10**9), None, id="deposits"),
+        pytest.param(at("south", card=card(1, manager="heir")), None, id="a card's manager who works elsewhere"),
+    ],
+)
+def test_besides_a_larger_loan_every_other_branch_is_secondary(facts: BranchFacts, manager: str | None) -> None:
+    rows = run(at("north", loan=loan(100, officer="officer")), facts).owners
+    assert [(row.branch_id, row.side, row.manager_id) for row in rows] == [
+        ("north", Side.PRIMARY, "officer"),
+        ("south", Side.SECONDARY, manager),
+    ]
+
+
+def test_promoted_and_demoted_branches_keep_the_managers_whom_their_heads_named() -> None:
+    before = run(saves("north", 2), saves("south", 1))
+    names = {"north": "named", "south": "card_manager"}
+    rows = tuple(replace(row, named_manager_id=names[row.branch_id]) for row in before.owners)
+    after = run(saves("north", 2), saves("south", 9), before=replace(before, owners=rows))
+    # Naming a manager locks nothing either.
+    assert [(row.branch_id, row.side, row.manager_id) for row in after.owners] == [
+        ("south", Side.PRIMARY, "card_manager"),
+        ("north", Side.SECONDARY, "named"),
+    ]
+
+
+def test_a_lock_holds_the_primary_branch_and_its_manager_alone() -> None:
+    lock = Hold("h1", HoldKind.LOCK, "north", "named", ago(1), None)
+    facts = (saves("north", 1), at("south", loan=loan(9, officer="moved")), at("west", last_live_date=ago(91)))
+    rows = run(*facts, holds=(lock,)).owners
+    assert [(row.branch_id, row.side, row.manager_id) for row in rows] == [
+        ("north", Side.PRIMARY, "named"),
+        ("south", Side.SECONDARY, "moved"),
+    ]
 
 
 def test_a_named_manager_steps_back_for_an_officer_and_returns_after_the_loan() -> None:
