@@ -3,6 +3,9 @@
 import json
 import re
 import shlex
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,51 +23,94 @@ CONDITION = re.compile(r"`(\{\"\w+\": \{.*?\})`")
 def commands(page: str) -> list[str]:
     """The calls of a page, in their order; those of a sign-in, which need a password, aside."""
     shown = "\n".join(FENCED.findall((ROOT / page).read_text()))
-    return [command for command in CURL.findall(shown) if "$TOKEN" in command]
+    return [command for command in CURL.findall(shown) if "authorization: " in command]
 
 
 def called(bank: Banyan, command: str, known: dict[str, str]) -> Answer:
     """Does what a shell would do with a curl command whose variables are known."""
     for name, value in known.items():
         command = command.replace(f"${name}", value)
+    command = command.replace("$(uuidgen)", str(uuid.uuid4()))
     words = shlex.split(command)
     path = next(word for word in words if word.startswith("localhost:8080")).removeprefix("localhost:8080")
-    assert words[words.index("-H") + 1] == f"authorization: Bearer {known['TOKEN']}"
+    token = words[words.index("-H") + 1].removeprefix("authorization: Bearer ")
+    assert token in known.values(), command
     if "-d" not in words:
-        return bank.get(path, known["TOKEN"])
-    return bank.call("POST", path, json.loads(words[words.index("-d") + 1]), token=known["TOKEN"])
+        return bank.get(path, token)
+    return bank.call("POST", path, json.loads(words[words.index("-d") + 1]), token=token)
+
+
+# What a reader takes from an answer for the calls that follow, by the last part of the path.
+TAKEN: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "customerGroups": ("GROUP", lambda answer: answer["customerGroup"]["name"]),
+    "customers:export": ("OPERATION", lambda answer: answer["name"]),
+    "customer/$OPERATION:wait": ("EXPORT", lambda answer: ended(answer)["name"]),
+    "branches/B0001/claimableCustomers": ("CUSTOMER", lambda answer: answer["claimableCustomers"][0]["customer"]),
+    "branches/B0001/managerLoads": ("MANAGER", lambda answer: answer["managerLoads"][0]["manager"]),
+    "$CUSTOMER/ownership": ("ETAG", lambda answer: row_of("branches/B0001", answer)["etag"]),
+    "ownershipRequests -d": ("REQUEST", lambda answer: answer["name"]),
+    "policyTrials": ("OPERATION", lambda answer: answer["name"]),
+}
+
+
+def row_of(branch: str, ownership: Any) -> Any:
+    return next(one for one in ownership["owners"] if one["branch"] == branch)
+
+
+def path_of(command: str) -> str:
+    """The path that a command calls, without its query; marked if the same path is both read and written."""
+    path = command.partition("localhost:8080/v1/")[2].split()[0].strip('"').partition("?")[0]
+    return f"{path} -d" if path == "ownershipRequests" and " -d " in command else path
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
 def test_a_readme_can_be_followed(demo_bank: Banyan, page: str) -> None:
-    token = demo_bank.sign_in("head-B0001")
-    known = {"TOKEN": token}
-    answers: list[tuple[str, Answer]] = []
+    known = {
+        name: demo_bank.sign_in(login)
+        for name, login in {"TOKEN": "head-B0001", "OTHER": "head-B0005", "ADMIN": "admin"}.items()
+    }
+    known["NOW"] = datetime.now(UTC).isoformat(timespec="seconds")
+    found: dict[str, Answer] = {}
     for command in commands(page):
-        answer = called(demo_bank, command, known)
+        path, answer = path_of(command), called(demo_bank, command, known)
         assert answer.status == 200, f"{command}\n{answer.text}"
-        answers.append((command, answer))
-        if "customerGroups -H" in command:
-            known["GROUP"] = answer.json["customerGroup"]["name"]
-        elif ":export" in command:
-            known["OPERATION"] = answer.json["name"]
-        elif "$OPERATION" in command:
-            known["EXPORT"] = ended(answer)["name"]
+        found[path] = answer
+        if path in TAKEN:
+            name, take = TAKEN[path]
+            known[name] = take(answer.json)
         elif ":build" in command:
             operation = answer.json["name"]
-            ended(demo_bank.post(f"/v1/customer/{operation}:wait", token, timeout="20s"))
-    assert len(answers) == 9
-    found = {command.partition(" -H")[0].rpartition(":")[2]: answer for command, answer in answers}
-    assert found["search"].json["customers"]
-    assert len(found["facet"].json["facets"]) == 4
-    assert found["explain"].json["english"]
-    assert int(found["count"].json["customerCount"]) > 0
-    assert found["download"].text.splitlines()[0].endswith("exported_by")
+            ended(demo_bank.post(f"/v1/customer/{operation}:wait", known["TOKEN"], timeout="20s").json)
+    assert len(commands(page)) == 23
+    check_customers(found)
+    check_owners(found, known)
 
 
-def ended(answer: Answer) -> Any:
-    assert answer.json["done"], answer.text
-    return answer.json["response"]
+def check_customers(found: dict[str, Answer]) -> None:
+    assert found["customers:search"].json["customers"]
+    assert len(found["customers:facet"].json["facets"]) == 4
+    assert found["customers:explain"].json["english"]
+    assert int(found["customers:count"].json["customerCount"]) > 0
+    assert found["$EXPORT:download"].text.splitlines()[0].endswith("exported_by")
+
+
+def check_owners(found: dict[str, Answer], known: dict[str, str]) -> None:
+    named = found["$CUSTOMER/ownership:assignManager"].json["ownership"]
+    assert row_of("branches/B0001", named)["manager"] == known["MANAGER"]
+    assert known["MANAGER"].removeprefix("staff/") in found["$CUSTOMER/ownership:explain"].text
+    assert found["staff/-/dueVisits"].json["dueVisits"]
+    assert found["$CUSTOMER/visits"].json["distanceM"] > 0
+    assert found["branches/B0001/staff/-/scoreCards/2026-06"].json["figures"]
+    assert found["branches/B0001/staff/-/scoreCards/2026-06/customers"].json["customerCredits"]
+    waiting = {one["name"] for one in found["ownershipRequests"].json["ownershipRequests"]}
+    assert known["REQUEST"] in waiting
+    assert found["$REQUEST:approve"].json["state"] == "STATE_APPROVED"
+    assert ended(found["assignment/$OPERATION:wait"].json)["branchCounts"]
+
+
+def ended(operation: Any) -> Any:
+    assert operation["done"], operation
+    return operation["response"]
 
 
 def test_the_examples_of_all_ten_classes_find_somebody(demo_bank: Banyan) -> None:
