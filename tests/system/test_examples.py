@@ -45,7 +45,10 @@ TAKEN: dict[str, tuple[str, Callable[[Any], str]]] = {
     "customerGroups": ("GROUP", lambda answer: answer["customerGroup"]["name"]),
     "customers:export": ("OPERATION", lambda answer: answer["name"]),
     "customer/$OPERATION:wait": ("EXPORT", lambda answer: ended(answer)["name"]),
-    "branches/B0001/claimableCustomers": ("CUSTOMER", lambda answer: answer["claimableCustomers"][0]["customer"]),
+    "branches/B0001/claimableCustomers": (
+        "CUSTOMER",
+        lambda answer: next(one["customer"] for one in answer["claimableCustomers"] if one["side"] == "SIDE_PRIMARY"),
+    ),
     "branches/B0001/managerLoads": ("MANAGER", lambda answer: answer["managerLoads"][0]["manager"]),
     "$CUSTOMER/ownership": ("ETAG", lambda answer: row_of("branches/B0001", answer)["etag"]),
     "ownershipRequests -d": ("REQUEST", lambda answer: answer["name"]),
