@@ -68,12 +68,13 @@ SELECT * FROM policy_trial_manager
 WHERE trial_id = :trial_id AND (CAST(:branch_ids AS text[]) IS NULL OR branch_id = ANY (CAST(:branch_ids AS text[])))
 ORDER BY gained_count + lost_count DESC, manager_id, branch_id LIMIT {MANAGERS_MAX}"""  # noqa: S608 -- a number
 )
-# Of customers whom some row of these branches opens now.
+# Of customers of these branches: all rows of those whom one of them leads, of others their own.
 _ROWS = text(
     """
 SELECT * FROM policy_trial_row r
 WHERE trial_id = :trial_id AND (customer_id, branch_id) > (:customer_id, :branch_id) AND EXISTS (
-  SELECT FROM owner o WHERE o.customer_id = r.customer_id AND o.branch_id = ANY (CAST(:branch_ids AS text[])))
+  SELECT FROM owner o WHERE o.customer_id = r.customer_id AND o.branch_id = ANY (CAST(:branch_ids AS text[]))
+    AND (o.side = 'PRIMARY' OR o.branch_id = r.branch_id))
 ORDER BY customer_id, branch_id LIMIT :limit"""
 ).bindparams(
     bindparam("customer_id", type_=Text), bindparam("branch_id", type_=Text), bindparam("limit", type_=Integer)
@@ -221,7 +222,10 @@ async def manager_counts(conn: AsyncConnection, trial_id: str, branch_ids: Seque
 async def rows(
     conn: AsyncConnection, trial_id: str, branch_ids: Sequence[str], after: tuple[str, str], limit: int
 ) -> list[TrialRow]:
-    """Rows that would change, by customer and branch, of the customers who have a row at some of these branches."""
+    """Rows that would change, by customer and branch, as far as the heads of these branches see them.
+
+    None is left out afterwards: a page's token would tell where.
+    """
     values = {
         "trial_id": trial_id,
         "branch_ids": list(branch_ids),

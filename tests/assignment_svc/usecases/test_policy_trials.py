@@ -10,6 +10,7 @@ from chassis.errors import Refused
 from chassis.sql.engine import Database
 from services.assignment_svc.domain.ownership import Policy
 from services.assignment_svc.store import allocation, policies
+from services.assignment_svc.store import policy_trials as store
 from services.assignment_svc.usecases import policy_trials as module
 from services.assignment_svc.usecases.allocate_ownerships import allocate_ownerships
 from services.assignment_svc.usecases.policies import Proposal, approve, propose
@@ -68,6 +69,27 @@ async def test_shorter_run_off_would_end_the_rows_of_branches_without_business(d
     assert (virtual.branch_id, virtual.manager_id, virtual.gained, virtual.lost) == ("south", None, 0, 9)
     assert (counted.trial.customer_count, counted.trial.changed_customer_count) == (9, 9)
     assert await kept(database) == [1, 9, 1, 1]
+
+
+async def test_a_secondary_side_is_not_even_paged_through_rows_of_other_branches(database: Database) -> None:
+    await try_policy(database, ASKED, goes_on)
+    made = (
+        "INSERT INTO policy_trial_row SELECT (jsonb_populate_record(NULL::policy_trial_row,"
+        " to_jsonb(r) || '{\"branch_id\": \"west\"}')).* FROM policy_trial_row r WHERE customer_id = 'c1'"
+    )
+    async with database.begin() as tx:
+        await tx.execute(text(made))
+
+    async def branches_of_c1(branch_id: str) -> list[str]:
+        async with database.read() as conn:
+            found = await store.rows(conn, "t1", [branch_id], ("", ""), 100)
+        return [row.branch_id for row in found if row.customer_id == "c1"]
+
+    assert [await branches_of_c1(branch_id) for branch_id in ("north", "south", "west")] == [
+        ["south", "west"],
+        ["south"],
+        [],
+    ]
 
 
 async def test_a_stopped_trial_leaves_nothing(database: Database) -> None:
