@@ -35,6 +35,8 @@ _LIVE_MANAGER = """coalesce(p.staff_id, o.manager_id) = :manager_id AND o.custom
 _STILL_HIS = """EXISTS (
   SELECT FROM owner o LEFT JOIN private_manager p USING (customer_id)
   WHERE o.customer_id = d.customer_id AND :manager_id IN (o.manager_id, p.staff_id))"""
+_STILL_MANAGED = """EXISTS (
+  SELECT FROM owner o WHERE o.customer_id = d.customer_id AND o.manager_id = :manager_id)"""
 _STILL_THERE = f"EXISTS (SELECT FROM owner o WHERE o.customer_id = d.customer_id AND o.{_BRANCH_IDS})"
 
 
@@ -48,6 +50,8 @@ class DueOf:
     manager_id: str | None
     branch_ids: frozenset[str] | None
     near: frozenset[str] = frozenset()
+    as_private: bool = True
+    """Also the duties of a private manager, of customers whose rows others manage."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,7 @@ async def _run(  # noqa: PLR0913 -- the parts of a statement
 async def _live(conn: AsyncConnection, month: date, of: DueOf, tail: str) -> _Asked:
     policy = await visit_policies.in_force(conn, month.replace(day=1))
     confined = [_LIVE_MANAGER] if of.manager_id is not None else []
+    confined += [] if of.as_private else ["o.manager_id = :manager_id"]
     confined += [f"o.{_BRANCH_IDS}"] if of.branch_ids is not None else []
     statement = "WITH " + LIVE_DUTIES.replace("{live_of}", " AND ".join(confined)) + tail
     more = {"version": policy.version, "whole_until_day": policy.whole_until_day}
@@ -185,6 +190,8 @@ def _kept(month: date, of: DueOf, tail: str, *, is_shown: bool) -> _Asked:
     confined += [f"d.{_BRANCH_IDS}"] if of.branch_ids is not None else []
     if is_shown:
         confined.append(_STILL_THERE if of.branch_ids is not None else _STILL_HIS)
+    if not of.as_private:
+        confined.append(_STILL_MANAGED)
     return _Asked("WITH " + KEPT_DUTIES.replace("{kept_of}", " AND ".join(confined)) + tail, _values(month, of))
 
 

@@ -44,8 +44,11 @@ async def list_due(conn: AsyncConnection, reader: Reader, asked: DueAsked, limit
     month = await _month(conn, asked.month)
     scope = await scope_of_caller(conn, reader.caller)
     supervised = supervised_by(scope)
+    as_private = True
     if asked.manager_id is not None and _stands_for(asked.manager_id, reader.caller, scope):
         branch_ids = None if asked.branch_id is None else frozenset({asked.branch_id})
+        # Who covers a colleague as a manager does not cover him as a private manager too.
+        as_private = any(grant.private_manager_id == asked.manager_id for grant in scope.grants)
     elif asked.branch_id is not None:
         branch_ids = supervised & {asked.branch_id}
     else:
@@ -54,7 +57,7 @@ async def list_due(conn: AsyncConnection, reader: Reader, asked: DueAsked, limit
         )
     if branch_ids is not None and not branch_ids:
         raise not_found()
-    of = DueOf(asked.manager_id, branch_ids, scope.near)
+    of = DueOf(asked.manager_id, branch_ids, scope.near, as_private)
     found = await visit_duties.due_visits(conn, month, of, asked.after, limit, with_done=asked.with_done)
     await audit_reads(conn, reader.entry, {one.customer_id for one in found})
     return found

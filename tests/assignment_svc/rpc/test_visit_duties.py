@@ -96,6 +96,32 @@ async def reason_of(call) -> str:
     return info.reason
 
 
+@pytest.mark.parametrize(("role", "seen"), [("MANAGER", ["d1"]), ("PRIVATE_MANAGER", ["c4", "d1"])])
+async def test_who_covers_a_manager_lists_his_duties_by_the_role_he_covers(bank, role, seen) -> None:
+    async with bank.parts.database.begin() as tx:
+        await tx.execute(text("DELETE FROM acting_manager"))
+        await tx.execute(text("UPDATE staff SET roles = '{MANAGER,PRIVATE_MANAGER}' WHERE staff_id = 'sue'"))
+        await tx.execute(text("UPDATE owner SET manager_id = NULL WHERE customer_id = 'd0'"))
+        await tx.execute(
+            text(
+                "INSERT INTO private_manager (customer_id, staff_id, actor, reason, create_time)"
+                " VALUES ('c4', 'sue', 'test', 'test', '2020-01-01')"
+            )
+        )
+        await tx.execute(
+            text(
+                "INSERT INTO acting_manager (acting_manager_id, branch_id, acting_id, covered_id, role, from_date,"
+                " until_date, reason, creator) VALUES ('a', 'south', 'mia', 'sue', :role, '2020-01-01', '2999-01-01',"
+                " 'away', 'test')"
+            ),
+            {"role": role},
+        )
+    listed = await Asker(bank, "mia").names("sue")
+    async with bank.parts.database.begin() as tx:
+        await tx.execute(text("DELETE FROM acting_manager"))
+    assert sorted(listed) == seen
+
+
 async def test_a_manager_lists_whom_he_is_to_visit_and_others_do_not_list_it(bank) -> None:
     mia = Asker(bank, "mia")
     page = await mia.due("mia", show_done=True)
