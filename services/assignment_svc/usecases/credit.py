@@ -12,7 +12,7 @@ from policy.visibility import Level
 from services.assignment_svc.domain import score_cards as rules
 from services.assignment_svc.domain.credit import share_faults
 from services.assignment_svc.domain.score_cards import ScorePolicy
-from services.assignment_svc.store import credit, org, ownerships, score_cards
+from services.assignment_svc.store import accounts, credit, org, ownerships, score_cards
 from services.assignment_svc.store.credit import Page, Recorded, StoredPolicy
 from services.assignment_svc.usecases.build_score_cards import frozen_month
 from services.assignment_svc.usecases.read_ownership import Reader, level_of, scope_of_caller
@@ -36,10 +36,11 @@ async def check_head(conn: AsyncConnection, branch_id: str, caller: Caller) -> N
 
 
 async def record_interception(tx: AsyncConnection, wanted: Recorded, reader: Reader) -> Recorded:
-    """Records who gets a part of the primary side's credit: active staff, at his branch, not the customer himself."""
+    """Records who gets a part of the primary side's credit: active staff, at his branch, who are not near to him."""
     await _check_days(tx, wanted, "interception")
     staff = await org.get_staff(tx, wanted.staff_id)
-    if staff is None or not staff.is_active(wanted.from_date) or wanted.staff_id == wanted.owner_id:
+    is_near = wanted.owner_id in await accounts.conflicts(tx, wanted.staff_id)
+    if staff is None or not staff.is_active(wanted.from_date) or is_near:
         raise _unfit("interception.interceptor", wanted.staff_id)
     stored = await credit.add_interception(tx, replace(wanted, place_id=staff.branch_id))
     await _remember(tx, reader, stored, customer_id=stored.owner_id)
@@ -139,7 +140,7 @@ async def _remember(
 
 
 def _unfit(field: str, staff_id: str) -> Refused:
-    message = f"{field}: no active staff member of the branch, or the customer himself"
+    message = f"{field}: no active staff member of the branch, or the customer himself or a relative"
     return Refused(
         Kind.PRECONDITION, "CREDIT_UNFIT", message, {"field": field, "staff": staff_id}, [Violation(field, message)]
     )

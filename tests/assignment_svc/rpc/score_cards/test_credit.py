@@ -114,6 +114,20 @@ async def test_a_custodian_gets_the_credit_of_the_days_on_which_the_manager_is_a
     assert (await bank.refused("hn", "WithdrawCreditCustody", name=made.name, reason="x"))[0] == "NOT_FOUND"
 
 
+async def test_no_relative_of_a_customer_gets_credit_of_him(bank):
+    async with bank.database.begin() as tx:
+        await tx.execute(text("DELETE FROM staff_relation"))
+        await tx.execute(
+            text("INSERT INTO staff_relation (customer_id, staff_id, kind, actor) VALUES ('c2', 'm2', 'CHILD', 'm2')")
+        )
+    given = {"parent": "customers/c2", "interception": interception(interceptor="staff/m2")}
+    refused = await bank.refused("hn", "RecordInterception", **given)
+    async with bank.database.begin() as tx:
+        await tx.execute(text("DELETE FROM staff_relation"))
+    assert refused[0] == "CREDIT_UNFIT"
+    await bank.ask("hn", "RecordInterception", **given)
+
+
 async def test_custodies_do_not_overlap_and_credit_is_not_handed_on_twice(bank):
     async def again(**given):
         asked = {"parent": "branches/north", "credit_custody": custody(**given)}
