@@ -17,6 +17,7 @@ from services.assignment_svc.store import manual_changes as store
 from services.assignment_svc.usecases import manual_changes
 from services.assignment_svc.usecases.heads import acts_as_head
 from services.assignment_svc.usecases.manual_changes import Changed, Locked, Who
+from services.assignment_svc.usecases.name_managers import lock_as_seen
 from services.assignment_svc.usecases.read_ownership import Reader, level_of, own_branch_ids, scope_of_caller
 
 
@@ -57,7 +58,7 @@ async def undo(tx: AsyncConnection, caller: Caller, who: Who, named: tuple[str, 
     `named` are the ids of the customer and of the change. Whoever gets the customer back must be fit and have room.
     """
     customer_id, change_id = named
-    locked = await manual_changes.lock(tx, customer_id)
+    locked = await lock_as_seen(tx, caller, customer_id)
     await check_sees_change(tx, caller, customer_id, change_id)
     kept = await store.get_change(tx, customer_id, change_id)
     assert kept is not None, "it was just seen"

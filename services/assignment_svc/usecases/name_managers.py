@@ -13,7 +13,7 @@ from services.assignment_svc.store import ownerships
 from services.assignment_svc.store.ownerships import Ownership
 from services.assignment_svc.usecases import manual_changes
 from services.assignment_svc.usecases.heads import acts_as_head, check_acts_as_head
-from services.assignment_svc.usecases.manual_changes import Changed, Naming, Who, row_at, rule_decides
+from services.assignment_svc.usecases.manual_changes import Changed, Locked, Naming, Who, row_at, rule_decides
 from services.assignment_svc.usecases.read_ownership import level_of, scope_of_caller, view_of
 
 
@@ -39,9 +39,18 @@ async def check_exists(conn: AsyncConnection, caller: Caller, customer_id: str) 
     await _check_sees(conn, caller, found[0] if found else None, Level.EXISTENCE)
 
 
+async def lock_as_seen(tx: AsyncConnection, caller: Caller, customer_id: str) -> Locked:
+    """Locks a customer; who is absent takes as long as one whom the caller does not see."""
+    try:
+        return await manual_changes.lock(tx, customer_id)
+    except Refused:
+        await scope_of_caller(tx, caller)
+        raise
+
+
 async def assign(tx: AsyncConnection, caller: Caller, who: Who, asked: Asked, staff_id: str | None) -> Changed:
     """Names the manager of a branch's row, or takes him away (None): by the head of that branch."""
-    locked = await manual_changes.lock(tx, asked.customer_id)
+    locked = await lock_as_seen(tx, caller, asked.customer_id)
     await _check_sees(tx, caller, locked.ownership, Level.SECONDARY)
     row = row_at(locked.ownership, asked.branch_id)
     await _check_sees_row(tx, caller, locked.ownership, asked.branch_id)
@@ -59,7 +68,7 @@ async def assign(tx: AsyncConnection, caller: Caller, who: Who, asked: Asked, st
 
 async def release(tx: AsyncConnection, caller: Caller, who: Who, asked: Asked) -> Changed:
     """Gives a customer back to the branch's virtual manager: by the manager himself or the head of the branch."""
-    locked = await manual_changes.lock(tx, asked.customer_id)
+    locked = await lock_as_seen(tx, caller, asked.customer_id)
     await _check_sees(tx, caller, locked.ownership, Level.EXISTENCE)
     row = row_at(locked.ownership, asked.branch_id)
     is_his = row.manager_id == caller.staff_id and row.branch_id == caller.branch_id
