@@ -1,1 +1,1 @@
-"""What other services know. This one asks nobody: facts come in bulk."""
+"""What other services know: little is asked for, since facts come in bulk."""
