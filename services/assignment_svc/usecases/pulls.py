@@ -6,7 +6,7 @@ from datetime import date
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.caller import Caller
-from policy.visibility import mask_id_number
+from policy.masking import mask_id_number
 from services.assignment_svc.domain.allocation import primary
 from services.assignment_svc.domain.holds import is_active
 from services.assignment_svc.domain.ownership import State

@@ -4,15 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
+from policy.masking import mask_id_number, mask_mobile, mask_name
 from policy.visibility import (
     Level,
     OwnerRow,
     Scope,
     Side,
     Sight,
-    mask_id_number,
-    mask_mobile,
-    mask_name,
     masked_fields,
     sight,
 )
