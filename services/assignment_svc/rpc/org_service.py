@@ -7,6 +7,7 @@ from banyan.assignment.v1 import branch_pb2, org_change_pb2, org_service_pb2_grp
 from banyan.assignment.v1 import org_service_pb2 as pb
 
 from chassis import names, paging, wire
+from chassis.caller import current_caller
 from chassis.errors import not_found
 from chassis.feed import Publisher
 from chassis.sql.engine import Database
@@ -16,6 +17,7 @@ from services.assignment_svc.rpc import convert, convert_org
 from services.assignment_svc.rpc.org_changes import OrgChanges
 from services.assignment_svc.store import org
 from services.assignment_svc.store import org_changes as log
+from services.assignment_svc.store.org_changes import WantedPlans
 from services.assignment_svc.usecases import org_changes
 
 
@@ -121,10 +123,10 @@ class OrgServicer(org_service_pb2_grpc.OrgServiceServicer):
     ) -> org_change_pb2.PlannedOrgChange:
         plan_id = names.parse_one("plannedOrgChanges", request.name)
         async with self._database.read() as conn:
-            plan = await log.get_plan(conn, plan_id)
-        if plan is None:
+            plans = await org_changes.list_plans(conn, current_caller(), WantedPlans(plan_id=plan_id), None, 1)
+        if not plans:
             raise not_found()
-        return convert_org.plan_to_wire(plan)
+        return convert_org.plan_to_wire(plans[0])
 
     async def ListPlannedOrgChanges(
         self, request: pb.ListPlannedOrgChangesRequest, _context: Context
@@ -134,7 +136,7 @@ class OrgServicer(org_service_pb2_grpc.OrgServiceServicer):
         after = (date.fromisoformat(str(key[0])), str(key[1])) if key else None
         wanted = convert_org.wanted_plans_from_wire(request)
         async with self._database.read() as conn:
-            found = await log.list_plans(conn, wanted, after, size + 1)
+            found = await org_changes.list_plans(conn, current_caller(), wanted, after, size + 1)
         token = ""
         if len(found) > size:
             place = [found[size - 1].effective_date.isoformat(), found[size - 1].plan_id]

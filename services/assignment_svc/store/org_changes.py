@@ -43,9 +43,12 @@ _PLANS = text("""
 SELECT * FROM planned_org_change
 WHERE (effective_date, plan_id) > (:after_date, :after_id) AND (:subject = '' OR subject = :subject)
   AND (:subject_id = '' OR subject_id = :subject_id) AND (:state = '' OR state = :state)
+  AND (:plan_id = '' OR plan_id = :plan_id)
+  AND (CAST(:branch_ids AS text[]) IS NULL OR subject = 'BRANCH' OR EXISTS (
+    SELECT FROM staff s WHERE s.staff_id = subject_id AND s.branch_id = ANY (CAST(:branch_ids AS text[]))))
 ORDER BY effective_date, plan_id LIMIT :limit
 """).bindparams(
-    *(bindparam(name, type_=Text) for name in ("after_id", "subject", "subject_id", "state")),
+    *(bindparam(name, type_=Text) for name in ("after_id", "subject", "subject_id", "state", "plan_id")),
     bindparam("limit", type_=Integer),
 )
 
@@ -153,11 +156,16 @@ async def get_plan(conn: AsyncConnection, plan_id: str, *, lock: bool = False) -
 
 @dataclass(frozen=True)
 class WantedPlans:
-    """Which plans: of one branch or staff member, in one state; None and empty ask for all."""
+    """Which plans: of one branch or staff member, in one state, of one id; None and empty ask for all.
+
+    With `branch_ids` of staff only those who work there.
+    """
 
     subject: Subject | None = None
     subject_id: str = ""
     state: PlanState | None = None
+    plan_id: str = ""
+    branch_ids: frozenset[str] | None = None
 
 
 async def list_plans(
@@ -171,6 +179,8 @@ async def list_plans(
         "subject": wanted.subject or "",
         "subject_id": wanted.subject_id,
         "state": wanted.state or "",
+        "plan_id": wanted.plan_id,
+        "branch_ids": None if wanted.branch_ids is None else sorted(wanted.branch_ids),
         "limit": limit,
     }
     return [_plan(row) for row in await conn.execute(_PLANS, values)]

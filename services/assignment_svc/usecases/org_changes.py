@@ -1,17 +1,18 @@
 """What all changes of branches and staff share: refusals, plans for later days, and the plans' days."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.caller import Caller, Role
 from chassis.errors import Kind, Refused, Violation, invalid_field, not_found
 from services.assignment_svc.domain.org_changes import TREE_BRANCHES_MAX as BRANCHES_MAX
 from services.assignment_svc.domain.org_changes import Fault, Node, Plan, PlanState, tree_on
 from services.assignment_svc.store import org, org_changes, org_writes
-from services.assignment_svc.store.org_changes import Telling
+from services.assignment_svc.store.org_changes import Telling, WantedPlans
 
 # How a fault's word is refused; whatever is not here is the request's own fault.
 _KINDS = {
@@ -21,6 +22,7 @@ _KINDS = {
     "ETAG_OLD": Kind.CONFLICT,
     "NOT_FOUND": Kind.NOT_FOUND,
 }
+_SEES_PLANS = frozenset({Role.ADMIN, Role.AUDITOR})
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,15 @@ async def withdraw_plan(tx: AsyncConnection, telling: Telling, plan_id: str) -> 
         raise Refused(Kind.PRECONDITION, "PLAN_ENDED", message, {"state": plan.state.value})
     await org_changes.tell(tx, telling)
     return await org_changes.end_plan(tx, plan_id, PlanState.WITHDRAWN)
+
+
+async def list_plans(
+    conn: AsyncConnection, caller: Caller, wanted: WantedPlans, after: tuple[date, str] | None, limit: int
+) -> Sequence[Plan]:
+    """Planned changes by their day and id; a head is told of branches, and of the staff of his own and those below."""
+    if not caller.roles & _SEES_PLANS:
+        wanted = replace(wanted, branch_ids=await org.subtree(conn, caller.branch_id))
+    return await org_changes.list_plans(conn, wanted, after, limit)
 
 
 @dataclass(frozen=True)

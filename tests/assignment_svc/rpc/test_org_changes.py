@@ -229,6 +229,25 @@ async def test_a_later_change_waits_for_its_day_is_shown_and_then_made(office, s
     assert (entry.actor, entry.method, entry.reason) == ("admin", "ApplyPlannedOrgChange", WHY)
 
 
+async def test_a_head_is_told_what_is_planned_of_branches_and_of_his_own_staff_only(office, stub) -> None:
+    await update_branch(office, stub, "leaf", "parent", 3, parent="branches/south")
+    mine = (await update_staff(office, stub, "m2", "branch", 3, branch="branches/north")).planned_org_change
+    theirs = (await update_staff(office, stub, "boss", "branch", 3, branch="branches/south")).planned_org_change
+
+    async def seen(*roles: Role, **by: str) -> set[str]:
+        listed = await office.ask(stub.ListPlannedOrgChanges, pb.ListPlannedOrgChangesRequest(), *roles, **by)
+        return {one.branch.name or one.staff.name for one in listed.planned_org_changes}
+
+    assert await seen() == {"branches/leaf", "staff/m2", "staff/boss"}
+    assert await seen(Role.BRANCH_HEAD, staff="head", branch="north") == {"branches/leaf", "staff/m2"}
+    by_head = (Role.BRANCH_HEAD,)
+    asked = pb.GetPlannedOrgChangeRequest(name=mine.name)
+    assert await office.ask(stub.GetPlannedOrgChange, asked, *by_head, staff="head", branch="north") == mine
+    asked = pb.GetPlannedOrgChangeRequest(name=theirs.name)
+    hidden = office.ask(stub.GetPlannedOrgChange, asked, *by_head, staff="head", branch="north")
+    assert (await office.refusal(hidden))[0] == "NOT_FOUND"
+
+
 async def test_a_planned_change_is_taken_back_once(office, stub) -> None:
     plan = (await update_staff(office, stub, "m1", "branch", 5, branch="branches/leaf")).planned_org_change
     request = pb.WithdrawPlannedOrgChangeRequest(name=plan.name, reason="no more")
