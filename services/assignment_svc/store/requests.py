@@ -26,7 +26,12 @@ WHERE r.request_id = ANY (CAST(:request_ids AS text[])) ORDER BY r.request_id, a
 """  # noqa: S608 -- our own words
 _GET = text(_REQUESTS)
 _LOCK = text("SELECT FROM ownership_request WHERE request_id = :request_id FOR UPDATE")
-_PENDING = text("SELECT request_id FROM ownership_request WHERE customer_id = :customer_id AND exclusive")
+# A pull of the asker's own branch that came to nothing stands in its way as if it were pending, and before all others.
+_PENDING = text("""
+SELECT request_id FROM ownership_request
+WHERE customer_id = :customer_id AND (exclusive OR (state = 'SILENT' AND to_branch_id = :branch_id))
+ORDER BY state = 'SILENT' DESC, create_time, request_id LIMIT 1
+""")
 _ADD = text(
     f"INSERT INTO ownership_request ({_FIELDS}) VALUES"  # noqa: S608 -- our own words
     f" ({', '.join(f':{name.strip()}' for name in _FIELDS.split(','))})"
@@ -166,9 +171,10 @@ async def lock(tx: AsyncConnection, request_id: str) -> Request | None:
     return await get(tx, request_id)
 
 
-async def pending_of(conn: AsyncConnection, customer_id: str) -> Request | None:
-    """The request that binds a customer."""
-    found: str | None = (await conn.execute(_PENDING, {"customer_id": customer_id})).scalar_one_or_none()
+async def pending_of(conn: AsyncConnection, customer_id: str, branch_id: str = "") -> Request | None:
+    """The request that binds a customer, or seems to for a branch that asked for him."""
+    values = {"customer_id": customer_id, "branch_id": branch_id}
+    found: str | None = (await conn.execute(_PENDING, values)).scalar_one_or_none()
     return None if found is None else await get(conn, found)
 
 

@@ -56,7 +56,7 @@ async def create(tx: AsyncConnection, caller: Caller, who: Who, wish: Wish) -> V
         message = "only the branches that own the customer may ask for this"
         raise Refused(Refusal.FORBIDDEN, "NOT_MANAGER", message, {"branch": caller.branch_id})
     check_changeable(ownership)
-    await _check_free(tx, ownership)
+    await _check_free(tx, ownership, caller.branch_id)
     asked = Asked(caller, wish, ownership, row, day, await allocation.policy_in_force(tx, day))
     plan = await plan_of(tx, asked)
     if plan.to_manager_id is not None:
@@ -213,8 +213,8 @@ async def _request_of(tx: AsyncConnection, caller: Caller, wish: Wish, plan: Pla
     )
 
 
-async def _check_free(tx: AsyncConnection, ownership: Ownership) -> None:
-    pending = await requests.pending_of(tx, ownership.customer_id)
+async def _check_free(tx: AsyncConnection, ownership: Ownership, branch_id: str) -> None:
+    pending = await requests.pending_of(tx, ownership.customer_id, branch_id)
     if pending is not None:
         assert pending.create_time is not None, "it is stored"
         told = {"create_time": pending.create_time.isoformat(), "request": pending.request_id}

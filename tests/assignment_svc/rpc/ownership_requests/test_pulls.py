@@ -1,5 +1,7 @@
 """Pulls: whoever makes one learns nothing of the customer before the giver's side says yes."""
 
+from datetime import date
+
 import grpc
 import pytest
 from banyan.assignment.v1 import ownership_request_pb2 as rp
@@ -57,6 +59,21 @@ async def test_a_pull_moves_the_customer_once_both_heads_said_yes(bank) -> None:
     assert (done.state, done.customer) == (R.STATE_APPROVED, "customers/c1")
     assert (await bank.as_("sm").get(made.name)).customer == "customers/c1"
     assert (await bank.owners())[0] == ("PRIMARY", "south", "sm")
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_another_request_of_the_takers_branch_does_not_tell_whether_the_giver_refused(
+    bank, refusal_of, refused
+) -> None:
+    made = await bank.as_("sm").pull()
+    if refused:
+        await bank.as_("nh").refuse(made.name)
+    code, reason, told = await refusal_of(bank.as_("sh").create("LOCK", end_date=date(2026, 12, 31)))
+    assert (code, reason) == (grpc.StatusCode.ABORTED, "REQUEST_PENDING")
+    assert f"ownershipRequests/{told['request']}" == made.name
+    if refused:
+        await bank.as_("nm").create("PUSH", to_manager="staff/nm2")
+        assert (await refusal_of(bank.as_("sh").create("LOCK", end_date=date(2026, 12, 31))))[2] == told
 
 
 @pytest.mark.parametrize("before", [protect, freeze, ask_for, nothing])
