@@ -56,7 +56,9 @@ class Source:
         """What happens in the days after `since` up to `until`."""
         for customer in CUSTOMERS:
             for _ in range(self.chance.choice((0, 0, 1, 1, 2))):
-                self._happens(customer, since + timedelta(days=self.chance.randint(1, (until - since).days)), staff)
+                self._happens(
+                    customer, since + timedelta(days=self.chance.randint(1, max(1, (until - since).days))), staff
+                )
             if len(self.pieces.get(customer, ())) < self.chance.choice((1, 2, 4)):
                 self._open(customer, until, staff, branches)
 

@@ -41,17 +41,26 @@ UPDATE allocation_day SET facts_date = NULL, business_date = NULL, changes_date 
 """
 READ = {
     "roots": "SELECT customer_id, state, gone, rev FROM ownership",
-    "owners": "SELECT * FROM owner ORDER BY customer_id, side, branch_id",
+    "owners": (
+        "SELECT customer_id, branch_id, side, rule, manager_id, named_manager_id, basis, since_date FROM owner"
+        " ORDER BY customer_id, side, branch_id"
+    ),
     "holds": (
         "SELECT customer_id, hold_id, kind, branch_id FROM ownership_hold UNION ALL"
         " SELECT customer_id, protection_id, 'ROW', branch_id FROM row_protection"
     ),
     "requests": "SELECT * FROM ownership_request WHERE state IN ('PENDING', 'SILENT') ORDER BY create_time, request_id",
-    "changes": "SELECT * FROM ownership_change ORDER BY create_time, change_id",
-    "staff": "SELECT * FROM staff ORDER BY staff_id",
+    "changes": (
+        "SELECT customer_id, change_id, kind, branch_id, to_manager_id, actor, reason, rev_after FROM ownership_change"
+        " ORDER BY create_time, change_id"
+    ),
+    "staff": "SELECT staff_id, branch_id, roles, active_from_date, active_until_date FROM staff ORDER BY staff_id",
     "relations": "SELECT staff_id, customer_id FROM staff_relation",
-    "branches": "SELECT * FROM branch ORDER BY branch_id",
-    "facts": "SELECT *, loan_live OR card_live OR deposit_live AS live FROM branch_facts ORDER BY 1, 2",
+    "branches": "SELECT branch_id, close_date FROM branch ORDER BY branch_id",
+    "facts": (
+        "SELECT customer_id, branch_id, loan_live, loan_id, customer_state,"
+        " loan_live OR card_live OR deposit_live AS live FROM branch_facts ORDER BY 1, 2"
+    ),
 }
 PAST = """
 SELECT customer_id, branch_id, side, rule, manager_id, basis, from_date, until_date FROM owner_period
