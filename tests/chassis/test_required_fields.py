@@ -3,11 +3,13 @@ from datetime import UTC, datetime
 import pytest
 from banyan.alert.v1.transaction_pb2 import DIRECTION_IN, Transaction
 from banyan.alert.v1.transaction_service_pb2 import IngestTransactionsRequest
-from banyan.assignment.v1.branch_pb2 import Branch
+from banyan.assignment.v1.acting_manager_pb2 import ActingManager
+from banyan.assignment.v1.staff_pb2 import ROLE_MANAGER
 from banyan.customer.v1.customer_condition_pb2 import CustomerCondition, DepositCondition, IdentityCondition
 from banyan.customer.v1.customer_service_pb2 import SearchCustomersRequest
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
+from google.type.date_pb2 import Date
 
 from chassis.errors import VIOLATIONS_MAX, Refused
 from chassis.required_fields import TEXT_LENGTH_MAX, checker
@@ -95,8 +97,12 @@ def test_an_optional_enum_may_be_unspecified_but_not_unknown():
 
 
 def test_what_a_caller_writes_into_output_only_fields_is_ignored():
-    assert not wrong(Branch(display_name="榕城支行", head=LONG))
-    assert wrong(Branch(head="staff/1")) == [("display_name", "is required")]
+    day = Date(year=2026, month=7, day=1)
+    fine = ActingManager(acting="staff/1", covered="staff/2", role=ROLE_MANAGER, from_date=day, until_date=day)
+    fine.MergeFrom(ActingManager(reason="休假", end_reason=LONG))
+    assert not wrong(fine)
+    fine.ClearField("reason")
+    assert wrong(fine) == [("reason", "is required")]
 
 
 def test_nobody_is_told_of_more_violations_than_he_reads():

@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from acrm.ingest import Ingested
 from acrm.publish import Allocated, Sent
+from acrm.publish_scores import ScoreCards
 from cli import data
 from devstack import demo
 
@@ -34,6 +35,10 @@ class Services:
     async def allocate(self, business_date):
         self.asked.append((business_date.isoformat(), "allocate"))
         return Allocated(1, 1, 1, {})
+
+    async def build_score_cards(self, business_date):
+        self.asked.append((business_date.isoformat(), "score_cards"))
+        return ScoreCards(1, 1)
 
     async def send_transactions(self, path):
         return Ingested(pq.read_metadata(path).num_rows, 0)
