@@ -7,13 +7,13 @@ from datetime import date, datetime, timedelta
 from chassis.errors import Kind, Refused, Violation, invalid_fields
 from policy.visibility import Covered
 from services.assignment_svc.domain.organisation import OrgItem, Staff
+from services.assignment_svc.domain.reasons import reason_fault
 
 __all__ = ["ActingManager", "Arranged", "Covered", "OrgThing", "check_days", "check_free", "check_people"]
 
 ROLES = ("BRANCH_HEAD", "MANAGER", "PRIVATE_MANAGER")
 """The roles that can be covered: those by which somebody sees customers of his own."""
 DAYS_MAX = 180
-REASON_LENGTH_MAX = 400
 LEFT = "assignment_svc"
 """Who ends it when one of the two is no longer active with the role."""
 
@@ -61,9 +61,7 @@ def check_days(arranged: Arranged, today: date) -> None:
         else "",
         "role": "" if arranged.role in ROLES else f"must be one of {', '.join(ROLES)}",
         "acting": "is who is covered" if arranged.acting_id == arranged.covered_id else "",
-        "reason": ""
-        if 0 < len(arranged.reason) <= REASON_LENGTH_MAX
-        else f"must have from 1 to {REASON_LENGTH_MAX} characters",
+        "reason": reason_fault(arranged.reason),
     }
     faults = [Violation(f"acting_manager.{field}", problem) for field, problem in wrong.items() if problem]
     if faults:

@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from chassis.errors import Kind, Refused, Violation, invalid_fields
 from services.assignment_svc.domain.organisation import Branch, Staff
+from services.assignment_svc.domain.reasons import reason_fault
 
-REASON_LENGTH_MAX = 400
 MANAGERS_MAX = 100
 
 
@@ -80,9 +80,7 @@ def check_plan(planned: Planned, today: date) -> None:
         "target": "is the branch itself" if planned.target_id == planned.branch_id else "",
         "effective_date": "is past" if planned.effective_date < today else "",
         "managers": _managers_fault(planned.manager_ids, is_split=is_split),
-        "reason": ""
-        if 0 < len(planned.reason) <= REASON_LENGTH_MAX
-        else f"must have from 1 to {REASON_LENGTH_MAX} characters",
+        "reason": reason_fault(planned.reason),
     }
     faults = [Violation(f"branch_change.{field}", problem) for field, problem in wrong.items() if problem]
     if faults:

@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 from services.assignment_svc.domain.ownership import Policy
 
-REASON_LENGTH_MAX = 400
 # The least and the most of each parameter, both included.
 LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
     {

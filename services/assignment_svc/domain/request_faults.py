@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from chassis.errors import Violation
+from services.assignment_svc.domain.reasons import reason_fault
 from services.assignment_svc.domain.requests import Kind
 
-REASON_LENGTH_MAX = 400
 NAME_LENGTH_MAX = 100
 ID_NUMBER_LENGTH_MAX = 64
 
@@ -45,9 +45,8 @@ def faults_of(kind: Kind, written: Mapping[str, str], own_branch: str) -> list[V
     found = [*_misplaced(kind, written), *_too_long(written)]
     if kind is not Kind.PUSH and written.get("to_branch") not in {None, "", own_branch}:
         found.append(Violation("ownership_request.to_branch", f"must be your own branch for {kind}, or empty"))
-    reason = written.get("reason", "").strip()
-    if not 0 < len(reason) <= REASON_LENGTH_MAX:
-        found.append(Violation("ownership_request.reason", f"must have from 1 to {REASON_LENGTH_MAX} characters"))
+    if fault := reason_fault(written.get("reason", "").strip()):
+        found.append(Violation("ownership_request.reason", fault))
     return found
 
 

@@ -9,7 +9,6 @@ from services.assignment_svc.domain.geography import is_on_globe
 from services.assignment_svc.domain.visits import Attachment, CheckRules, Content, Fix, Sent, VisitKind
 
 CONTENT_LENGTH_MAX = 4_000
-REASON_LENGTH_MAX = 400
 ATTACHMENTS_MAX = 10
 FILE_NAME_LENGTH_MAX = 255
 SIZE_BYTES_MAX = 1 << 30

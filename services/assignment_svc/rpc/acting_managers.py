@@ -45,7 +45,7 @@ class ActingManagerServicer(acting_manager_service_pb2_grpc.ActingManagerService
         self, request: pb.EndActingManagerRequest, _context: Context
     ) -> acting_manager_pb2.ActingManager:
         branch_id, acting_manager_id = names.parse(_PATTERN, request.name)
-        caller, reason = current_caller(), request.reason.strip()
+        caller, reason = current_caller(), request.reason
 
         async def check(tx: AsyncConnection) -> None:
             await acting_managers.check_arranger(tx, caller, branch_id)

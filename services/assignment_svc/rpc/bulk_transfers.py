@@ -19,7 +19,7 @@ from chassis.sql.engine import Database
 from chassis.streams import Context
 from chassis.wakeups import Wakeups
 from services.assignment_svc.domain.bulk_transfers import BulkTransfer, read_lines
-from services.assignment_svc.domain.request_faults import REASON_LENGTH_MAX
+from services.assignment_svc.domain.reasons import checked_reason
 from services.assignment_svc.rpc import convert_requests
 from services.assignment_svc.store import bulk_transfers as store
 from services.assignment_svc.store.ownerships import FEED
@@ -42,7 +42,7 @@ class BulkTransferServicer(bulk_transfer_service_pb2_grpc.BulkTransferServiceSer
 
     async def CreateBulkTransfer(self, request: pb.CreateBulkTransferRequest, _context: Context) -> Message:
         read_lines(request.content)
-        _reason(request.reason, 1)
+        checked_reason(request.reason)
         caller = current_caller()
 
         async def work(tx: AsyncConnection) -> Message:
@@ -53,7 +53,7 @@ class BulkTransferServicer(bulk_transfer_service_pb2_grpc.BulkTransferServiceSer
     async def AnswerBulkTransfer(self, request: pb.AnswerBulkTransferRequest, _context: Context) -> Message:
         bulk_transfer_id, caller = names.parse_one("bulkTransfers", request.name), current_caller()
         what = _answer(request)
-        _reason(request.reason, 1 if what is Answer.REFUSE else 0)
+        checked_reason(request.reason, least=1 if what is Answer.REFUSE else 0)
 
         async def work(tx: AsyncConnection) -> Message:
             await bulk_transfers.check_answers(tx, caller, bulk_transfer_id, what)
@@ -142,11 +142,6 @@ def _answer(request: pb.AnswerBulkTransferRequest) -> Answer:
     if name not in Answer.__members__:
         raise invalid_field("answer", "is required")
     return Answer(name)
-
-
-def _reason(reason: str, least: int) -> None:
-    if not least <= len(reason.strip()) <= REASON_LENGTH_MAX:
-        raise invalid_field("reason", f"must have from {least} to {REASON_LENGTH_MAX} characters")
 
 
 def _result(result: Result) -> pb.BulkTransferResult:

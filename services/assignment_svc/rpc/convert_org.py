@@ -28,7 +28,6 @@ from services.assignment_svc.store.org_changes import Asked, Telling, WantedPlan
 from services.assignment_svc.usecases.change_branches import Edit
 from services.assignment_svc.usecases.change_staff import BadLine
 
-REASON_LENGTH_MAX = 400
 _ENTRY_DIGITS_MAX = 19
 _COLLECTIONS = {Subject.BRANCH: "branches", Subject.STAFF: "staff"}
 # Field → column and its value, of a message and the path that leads to it.
@@ -61,14 +60,6 @@ _FIELD_OF_COLUMN = {"parent_id": "parent", "branch_id": "branch", "successor_id"
 def telling_of(method: str, reason: str) -> Telling:
     """Who changes the organisation in this call, for the log."""
     return Telling(current_caller().staff_id, method, current_request_id(), reason)
-
-
-def reason_from_wire(reason: str, *, required: bool = True) -> str:
-    text = reason.strip()
-    if not (not required or text) or len(text) > REASON_LENGTH_MAX:
-        least = 1 if required else 0
-        raise invalid_field("reason", f"must have from {least} to {REASON_LENGTH_MAX} characters")
-    return text
 
 
 def branch_from_wire(branch_id: str, sent: branch_pb2.Branch) -> Branch:

@@ -10,6 +10,7 @@ from banyan.assignment.v1 import credit_pb2, score_card_pb2, target_pb2
 from chassis import clock, names, wire
 from chassis.errors import Refused, Violation, invalid_field
 from services.assignment_svc.domain.credit import SharePolicy
+from services.assignment_svc.domain.reasons import checked_reason
 from services.assignment_svc.domain.score_cards import Figure, Indicator, MonthState, ScorePolicy
 from services.assignment_svc.domain.targets import Line, Period
 from services.assignment_svc.store.credit import Recorded, StoredPolicy
@@ -18,7 +19,6 @@ from services.assignment_svc.store.score_customers import CustomerPart
 from services.assignment_svc.store.targets import StoredTarget
 
 T = TypeVar("T")
-REASON_LENGTH_MAX = 400
 WHOLE_BRANCH = "-"
 _CARD = "branches/*/staff/*/scoreCards/*"
 _MONTH = re.compile(r"(?!0000)[0-9]{4}-(0[1-9]|1[0-2])")
@@ -57,13 +57,6 @@ def indicator_required(indicator: int, field: str) -> Indicator:
     if found is None:
         raise invalid_field(field, "is required")
     return found
-
-
-def reason_from_wire(reason: str, field: str = "reason") -> str:
-    text = reason.strip()
-    if not 0 < len(text) <= REASON_LENGTH_MAX:
-        raise invalid_field(field, f"must have from 1 to {REASON_LENGTH_MAX} characters")
-    return text
 
 
 def card_to_wire(card: Card) -> score_card_pb2.ScoreCard:
@@ -244,7 +237,7 @@ def _recorded(  # noqa: PLR0913, PLR0917 - all that is asked for
         place_id=place_id,
         from_date=wire.date_from_wire(told.from_date, f"{message}.from_date"),
         until_date=wire.date_from_wire(told.until_date, f"{message}.until_date"),
-        reason=reason_from_wire(told.reason, f"{message}.reason"),
+        reason=checked_reason(told.reason, f"{message}.reason"),
         actor=actor,
         create_time=clock.now(),
     )

@@ -13,6 +13,7 @@ from chassis.errors import invalid_field, not_found
 from chassis.once import Write, once
 from chassis.sql.engine import Database
 from chassis.streams import Context
+from services.assignment_svc.domain.reasons import checked_reason
 from services.assignment_svc.rpc import convert_scores as convert
 from services.assignment_svc.store import credit as store
 from services.assignment_svc.store.credit import Page, Recorded
@@ -45,7 +46,7 @@ class CreditServicer(credit_service_pb2_grpc.CreditServiceServicer):
         self, request: pb.WithdrawInterceptionRequest, _context: Context
     ) -> credit_pb2.Interception:
         customer_id, record_id = names.parse(_INTERCEPTION, request.name)
-        reader, reason = _reader("WithdrawInterception"), convert.reason_from_wire(request.reason)
+        reader, reason = _reader("WithdrawInterception"), checked_reason(request.reason)
 
         async def work(tx: AsyncConnection) -> credit_pb2.Interception:
             ended = await credit.withdraw_interception(tx, customer_id, record_id, reader, reason)
@@ -92,7 +93,7 @@ class CreditServicer(credit_service_pb2_grpc.CreditServiceServicer):
         self, request: pb.WithdrawCreditCustodyRequest, _context: Context
     ) -> credit_pb2.CreditCustody:
         branch_id, record_id = names.parse(_CUSTODY, request.name)
-        reader, reason = _reader("WithdrawCreditCustody"), convert.reason_from_wire(request.reason)
+        reader, reason = _reader("WithdrawCreditCustody"), checked_reason(request.reason)
 
         async def work(tx: AsyncConnection) -> credit_pb2.CreditCustody:
             ended = await credit.withdraw_custody(tx, branch_id, record_id, reader, reason)

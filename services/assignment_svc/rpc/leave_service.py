@@ -11,6 +11,7 @@ from chassis.caller import current_caller
 from chassis.once import Write, once
 from chassis.sql.engine import Database
 from chassis.streams import Context
+from services.assignment_svc.domain.reasons import checked_reason
 from services.assignment_svc.rpc import convert_org
 from services.assignment_svc.rpc.convert_accounts import leave_from_wire, leave_to_wire
 from services.assignment_svc.store.leaves import Wanted
@@ -60,7 +61,7 @@ class LeaveServicer(leave_service_pb2_grpc.LeaveServiceServicer):
 
     async def ApproveLeave(self, request: pb.ApproveLeaveRequest, _context: Context) -> pb.ApproveLeaveResponse:
         leave_id = names.parse_one("leaves", request.name)
-        reason = convert_org.reason_from_wire(request.reason, required=False)
+        reason = checked_reason(request.reason, least=0)
         caller, telling = current_caller(), convert_org.telling_of("ApproveLeave", reason)
 
         async def work(tx: AsyncConnection) -> pb.ApproveLeaveResponse:
@@ -71,7 +72,7 @@ class LeaveServicer(leave_service_pb2_grpc.LeaveServiceServicer):
 
     async def CancelLeave(self, request: pb.CancelLeaveRequest, _context: Context) -> pb.CancelLeaveResponse:
         leave_id = names.parse_one("leaves", request.name)
-        reason = convert_org.reason_from_wire(request.reason)
+        reason = checked_reason(request.reason)
         caller, telling = current_caller(), convert_org.telling_of("CancelLeave", reason)
 
         async def work(tx: AsyncConnection) -> pb.CancelLeaveResponse:

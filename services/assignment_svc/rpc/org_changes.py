@@ -15,6 +15,7 @@ from chassis.once import Write, once
 from chassis.sql.engine import Database
 from chassis.wakeups import Wakeups
 from services.assignment_svc.domain.org_changes import BATCH_MAX
+from services.assignment_svc.domain.reasons import checked_reason
 from services.assignment_svc.rpc import convert, convert_org
 from services.assignment_svc.store import org
 from services.assignment_svc.usecases import change_branches, change_staff, org_changes
@@ -32,7 +33,7 @@ class OrgChanges:
 
     async def create_branch(self, request: pb.CreateBranchRequest) -> branch_pb2.Branch:
         branch = convert_org.branch_from_wire(request.branch_id, request.branch)
-        telling = convert_org.telling_of("CreateBranch", convert_org.reason_from_wire(request.reason))
+        telling = convert_org.telling_of("CreateBranch", checked_reason(request.reason))
 
         async def work(tx: AsyncConnection) -> branch_pb2.Branch:
             return convert.branch_to_wire(await change_branches.create_branch(tx, telling, branch))
@@ -41,7 +42,7 @@ class OrgChanges:
 
     async def update_branch(self, request: pb.UpdateBranchRequest) -> pb.UpdateBranchResponse:
         edit = convert_org.branch_edit_from_wire(request)
-        telling = convert_org.telling_of("UpdateBranch", convert_org.reason_from_wire(request.reason))
+        telling = convert_org.telling_of("UpdateBranch", checked_reason(request.reason))
 
         async def work(tx: AsyncConnection) -> pb.UpdateBranchResponse:
             branch, plan = await change_branches.update_branch(tx, telling, edit)
@@ -53,7 +54,7 @@ class OrgChanges:
     async def close_branch(self, request: pb.CloseBranchRequest) -> pb.CloseBranchResponse:
         branch_id = names.parse_one("branches", request.name)
         last = wire.date_from_wire_or_none(request.close_date, "close_date")
-        telling = convert_org.telling_of("CloseBranch", convert_org.reason_from_wire(request.reason))
+        telling = convert_org.telling_of("CloseBranch", checked_reason(request.reason))
 
         async def work(tx: AsyncConnection) -> pb.CloseBranchResponse:
             branch = await change_branches.close_branch(tx, telling, branch_id, request.etag, last)
@@ -63,7 +64,7 @@ class OrgChanges:
 
     async def create_staff(self, request: pb.CreateStaffRequest) -> staff_pb2.Staff:
         staff = convert_org.staff_from_wire(request.staff_id, request.staff)
-        telling = convert_org.telling_of("CreateStaff", convert_org.reason_from_wire(request.reason))
+        telling = convert_org.telling_of("CreateStaff", checked_reason(request.reason))
 
         async def work(tx: AsyncConnection) -> staff_pb2.Staff:
             return convert.staff_to_wire(await change_staff.create_staff(tx, telling, staff))
@@ -72,7 +73,7 @@ class OrgChanges:
 
     async def update_staff(self, request: pb.UpdateStaffRequest) -> pb.UpdateStaffResponse:
         edit = convert_org.staff_edit_from_wire(request)
-        telling = convert_org.telling_of("UpdateStaff", convert_org.reason_from_wire(request.reason))
+        telling = convert_org.telling_of("UpdateStaff", checked_reason(request.reason))
 
         async def work(tx: AsyncConnection) -> pb.UpdateStaffResponse:
             staff, plan = await change_staff.update_staff(tx, telling, edit)
@@ -88,7 +89,7 @@ class OrgChanges:
             wire.date_from_wire_or_none(request.active_until_date, "active_until_date"),
             names.parse_optional("staff", request.successor, "successor"),
         )
-        telling = convert_org.telling_of("DeactivateStaff", convert_org.reason_from_wire(request.reason))
+        telling = convert_org.telling_of("DeactivateStaff", checked_reason(request.reason))
 
         async def work(tx: AsyncConnection) -> pb.DeactivateStaffResponse:
             staff, ended = await change_staff.deactivate_staff(tx, telling, leaving)
@@ -100,7 +101,7 @@ class OrgChanges:
         if len(request.updates) > BATCH_MAX:
             raise invalid_field("updates", f"must be at most {BATCH_MAX:,}")
         edits = convert_org.batch_from_wire(request)
-        telling = convert_org.telling_of("BatchUpdateStaff", convert_org.reason_from_wire(request.reason))
+        telling = convert_org.telling_of("BatchUpdateStaff", checked_reason(request.reason))
         if request.validate_only:
             async with self._database.begin() as tx:
                 bad = await change_staff.batch_faults(tx, current_caller().staff_id, edits)
@@ -114,7 +115,7 @@ class OrgChanges:
 
     async def withdraw_plan(self, request: pb.WithdrawPlannedOrgChangeRequest) -> pb.WithdrawPlannedOrgChangeResponse:
         plan_id = names.parse_one("plannedOrgChanges", request.name)
-        telling = convert_org.telling_of("WithdrawPlannedOrgChange", convert_org.reason_from_wire(request.reason))
+        telling = convert_org.telling_of("WithdrawPlannedOrgChange", checked_reason(request.reason))
 
         async def work(tx: AsyncConnection) -> pb.WithdrawPlannedOrgChangeResponse:
             plan: org_change_pb2.PlannedOrgChange = convert_org.plan_to_wire(

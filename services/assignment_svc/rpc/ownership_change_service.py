@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import names, paging
 from chassis.caller import current_caller, current_request_id
-from chassis.errors import invalid_field, not_found
+from chassis.errors import not_found
 from chassis.once import Write, once
 from chassis.sql.engine import Database
 from chassis.streams import Context
 from chassis.wakeups import Wakeups
+from services.assignment_svc.domain.reasons import checked_reason
 from services.assignment_svc.rpc import convert_changes as convert
 from services.assignment_svc.store.ownerships import FEED
 from services.assignment_svc.usecases import change_history, claims, manager_loads, name_managers
@@ -23,7 +24,6 @@ from services.assignment_svc.usecases.manual_changes import Changed, Who
 from services.assignment_svc.usecases.name_managers import Asked
 from services.assignment_svc.usecases.read_ownership import Reader, scope_of_caller, view_of
 
-REASON_LENGTH_MAX = 400
 _OWNERSHIP = "customers/*/ownership"
 _CHANGE = "customers/*/manualChanges/*"
 
@@ -56,7 +56,7 @@ class OwnershipChangeServicer(ownership_change_service_pb2_grpc.OwnershipChangeS
 
     async def ClaimCustomer(self, request: pb.ClaimCustomerRequest, _context: Context) -> pb.ClaimCustomerResponse:
         (customer_id,) = names.parse(_OWNERSHIP, request.name)
-        reason = reason_of(request.reason)
+        reason = checked_reason(request.reason)
         caller = current_caller()
         write = Write("ClaimCustomer", request, lambda tx: claims.check_own_row(tx, caller, customer_id))
 
@@ -122,7 +122,7 @@ class OwnershipChangeServicer(ownership_change_service_pb2_grpc.OwnershipChangeS
         self, request: pb.UndoManualChangeRequest, _context: Context
     ) -> pb.UndoManualChangeResponse:
         customer_id, change_id = names.parse(_CHANGE, request.name)
-        reason = reason_of(request.reason)
+        reason = checked_reason(request.reason)
         caller = current_caller()
         check = change_history.check_sees_change
         write = Write("UndoManualChange", request, lambda tx: check(tx, caller, customer_id, change_id))
@@ -164,18 +164,10 @@ class OwnershipChangeServicer(ownership_change_service_pb2_grpc.OwnershipChangeS
         return answer
 
 
-def reason_of(reason: str) -> str:
-    """Why somebody does something; refuses one that says nothing or too much."""
-    text = reason.strip()
-    if not 0 < len(text) <= REASON_LENGTH_MAX:
-        raise invalid_field("reason", f"must have from 1 to {REASON_LENGTH_MAX} characters")
-    return text
-
-
 def _asked(request: pb.AssignManagerRequest | pb.ReleaseCustomerRequest) -> Asked:
     (customer_id,) = names.parse(_OWNERSHIP, request.name)
     branch_id = names.parse_optional("branches", request.branch, "branch") or current_caller().branch_id
-    return Asked(customer_id, branch_id, reason_of(request.reason), request.etag)
+    return Asked(customer_id, branch_id, checked_reason(request.reason), request.etag)
 
 
 def _who(method: str) -> Who:

@@ -16,6 +16,7 @@ from chassis.once import Write, once
 from chassis.operations import Operations, Run
 from chassis.sql.engine import Database
 from chassis.streams import Context
+from services.assignment_svc.domain.reasons import checked_reason
 from services.assignment_svc.rpc import convert_policies as convert
 from services.assignment_svc.store import policies as store
 from services.assignment_svc.usecases import policies, policy_trials
@@ -45,7 +46,7 @@ class OwnershipPolicyServicer(ownership_policy_service_pb2_grpc.OwnershipPolicyS
         parameters = convert.parameters_from_wire(sent.parameters)
         policies.check_parameters(parameters, "ownership_policy.parameters")
         start_date = wire.date_from_wire(sent.start_date, "ownership_policy.start_date")
-        proposal = Proposal(parameters, start_date, policies.checked_reason(sent.reason, "ownership_policy.reason"))
+        proposal = Proposal(parameters, start_date, checked_reason(sent.reason, "ownership_policy.reason"))
 
         async def work(tx: AsyncConnection) -> ownership_policy_pb2.OwnershipPolicy:
             return convert.policy_to_wire(await policies.propose(tx, proposal, actor))
@@ -69,7 +70,7 @@ class OwnershipPolicyServicer(ownership_policy_service_pb2_grpc.OwnershipPolicyS
         self, request: pb.WithdrawOwnershipPolicyRequest, _context: Context
     ) -> pb.WithdrawOwnershipPolicyResponse:
         version, actor = _version(request.name), current_caller().staff_id
-        reason = policies.checked_reason(request.reason, "reason")
+        reason = checked_reason(request.reason)
 
         async def work(tx: AsyncConnection) -> pb.WithdrawOwnershipPolicyResponse:
             withdrawn = convert.policy_to_wire(await policies.withdraw(tx, version, actor, reason))

@@ -15,7 +15,7 @@ from chassis.sql.engine import Database
 from chassis.sql.idempotency import Asked, answer_given
 from chassis.streams import Context
 from chassis.wakeups import Wakeups
-from services.assignment_svc.domain.request_faults import REASON_LENGTH_MAX
+from services.assignment_svc.domain.reasons import checked_reason
 from services.assignment_svc.domain.requests import Kind
 from services.assignment_svc.peers.customers import FindCustomer
 from services.assignment_svc.peers.tasks import OpenTask
@@ -93,7 +93,7 @@ class OwnershipRequestServicer(ownership_request_service_pb2_grpc.OwnershipReque
     async def ApproveOwnershipRequest(self, request: pb.ApproveOwnershipRequestRequest, _context: Context) -> _Request:
         given = Given(
             names.parse_one("ownershipRequests", request.name),
-            _reason(request.reason, 0),
+            checked_reason(request.reason, least=0),
             request.etag,
             names.parse_optional("staff", request.to_manager, "to_manager"),
         )
@@ -101,14 +101,14 @@ class OwnershipRequestServicer(ownership_request_service_pb2_grpc.OwnershipReque
 
     async def RefuseOwnershipRequest(self, request: pb.RefuseOwnershipRequestRequest, _context: Context) -> _Request:
         request_id = names.parse_one("ownershipRequests", request.name)
-        given = Given(request_id, _reason(request.reason, 1), request.etag)
+        given = Given(request_id, checked_reason(request.reason), request.etag)
         return await self._answered("RefuseOwnershipRequest", request, given, approvals.refuse)
 
     async def WithdrawOwnershipRequest(
         self, request: pb.WithdrawOwnershipRequestRequest, _context: Context
     ) -> _Request:
         request_id = names.parse_one("ownershipRequests", request.name)
-        given = Given(request_id, _reason(request.reason, 0), request.etag)
+        given = Given(request_id, checked_reason(request.reason, least=0), request.etag)
         return await self._answered("WithdrawOwnershipRequest", request, given, approvals.withdraw)
 
     async def _answered(
@@ -149,13 +149,6 @@ def _inbox(request: pb.ListOwnershipRequestsRequest) -> Inbox:
     if branch_id is not None:
         raise invalid_field("branch", "is for the inbox OF_BRANCH only")
     return Inbox(state, made=request.inbox == _Inbox.INBOX_MADE_BY_ME)
-
-
-def _reason(reason: str, least: int) -> str:
-    text = reason.strip()
-    if not least <= len(text) <= REASON_LENGTH_MAX:
-        raise invalid_field("reason", f"must have from {least} to {REASON_LENGTH_MAX} characters")
-    return text
 
 
 def _who(method: str) -> Who:

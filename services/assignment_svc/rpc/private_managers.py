@@ -12,6 +12,7 @@ from chassis.errors import invalid_field
 from chassis.sql.engine import Database
 from chassis.sql.idempotency import Asked, answer_given, remember
 from chassis.wakeups import Wakeups
+from services.assignment_svc.domain.reasons import checked_reason
 from services.assignment_svc.peers.key_marks import IsKeyCustomer
 from services.assignment_svc.rpc import convert
 from services.assignment_svc.store.ownerships import FEED, Ownership
@@ -19,7 +20,6 @@ from services.assignment_svc.usecases import private_managers
 from services.assignment_svc.usecases.private_managers import Naming
 from services.assignment_svc.usecases.read_ownership import Reader, View
 
-REASON_LENGTH_MAX = 400
 _OWNERSHIP = "customers/*/ownership"
 R = TypeVar("R", pb.AssignPrivateManagerResponse, pb.RemovePrivateManagerResponse)
 Check = Callable[[AsyncConnection, Caller, str], Awaitable[Ownership]]
@@ -37,7 +37,7 @@ class PrivateManagers:
         """Names one. customer_svc is asked before the transaction, which holds locks."""
         (customer_id,) = names.parse(_OWNERSHIP, request.name)
         staff_id = names.parse_one("staff", request.private_manager, "private_manager")
-        naming = Naming(customer_id, staff_id, _reason(request.reason), request.etag)
+        naming = Naming(customer_id, staff_id, checked_reason(request.reason), request.etag)
         once = _Once(request, private_managers.check_head, pb.AssignPrivateManagerResponse)
         async with self._database.begin() as tx:
             earlier = await once.earlier(tx, customer_id)
@@ -54,7 +54,7 @@ class PrivateManagers:
         """Ends one."""
         (customer_id,) = names.parse(_OWNERSHIP, request.name)
         staff_id = names.parse_optional("staff", request.private_manager, "private_manager")
-        naming = Naming(customer_id, staff_id, _reason(request.reason), request.etag)
+        naming = Naming(customer_id, staff_id, checked_reason(request.reason), request.etag)
         caller = current_caller()
         if not (request.etag or caller.is_service):
             raise invalid_field("etag", "is required")
@@ -110,10 +110,3 @@ class _Once(Generic[R]):
         answer = self._response(ownership=convert.view_to_wire(view))
         await remember(tx, self._asked, answer.SerializeToString())
         return answer
-
-
-def _reason(reason: str) -> str:
-    text = reason.strip()
-    if not 0 < len(text) <= REASON_LENGTH_MAX:
-        raise invalid_field("reason", f"must have from 1 to {REASON_LENGTH_MAX} characters")
-    return text

@@ -17,6 +17,7 @@ from chassis.operations import Operations, Run
 from chassis.sql.engine import Database
 from chassis.sql.idempotency import Asked, answer_given, remember
 from chassis.streams import Context
+from services.assignment_svc.domain.reasons import checked_reason
 from services.assignment_svc.rpc import convert_scores as convert
 from services.assignment_svc.store import score_cards as store
 from services.assignment_svc.store.score_cards import After, Ranking
@@ -91,7 +92,7 @@ class ScoreCardServicer(score_card_service_pb2_grpc.ScoreCardServiceServicer):
     async def UnfreezeScoreMonth(
         self, request: pb.UnfreezeScoreMonthRequest, _context: Context
     ) -> score_card_pb2.ScoreMonth:
-        first, reason = convert.month_from_name(request.name), convert.reason_from_wire(request.reason)
+        first, reason = convert.month_from_name(request.name), checked_reason(request.reason)
         reader = _reader("UnfreezeScoreMonth")
 
         async def work(tx: AsyncConnection) -> score_card_pb2.ScoreMonth:

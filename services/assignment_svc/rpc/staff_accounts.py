@@ -13,6 +13,7 @@ from chassis.sql.engine import Database
 from chassis.streams import Context
 from chassis.wakeups import Wakeups
 from services.assignment_svc.domain.oidc import SUBJECT_LENGTH_MAX
+from services.assignment_svc.domain.reasons import checked_reason
 from services.assignment_svc.rpc import convert_org
 from services.assignment_svc.rpc.convert_accounts import mapping_to_wire, relation_to_wire
 from services.assignment_svc.store import oidc_mappings, org
@@ -33,7 +34,7 @@ class StaffAccountServicer(staff_account_service_pb2_grpc.StaffAccountServiceSer
     async def SetPassword(self, request: pb.SetPasswordRequest, _context: Context) -> pb.SetPasswordResponse:
         """Hashes before the transaction, and keeps the password out of what is remembered of the request."""
         staff_id = names.parse_one("staff", request.name)
-        telling = convert_org.telling_of("SetPassword", convert_org.reason_from_wire(request.reason))
+        telling = convert_org.telling_of("SetPassword", checked_reason(request.reason))
         async with self._database.read() as conn:
             await passwords.check_password(conn, telling.actor, staff_id, request.password)
         password_hash = await self._sessions.hash(request.password)
@@ -50,7 +51,7 @@ class StaffAccountServicer(staff_account_service_pb2_grpc.StaffAccountServiceSer
 
     async def ResetPassword(self, request: pb.ResetPasswordRequest, _context: Context) -> pb.ResetPasswordResponse:
         staff_id = names.parse_one("staff", request.name)
-        telling = convert_org.telling_of("ResetPassword", convert_org.reason_from_wire(request.reason))
+        telling = convert_org.telling_of("ResetPassword", checked_reason(request.reason))
 
         async def work(tx: AsyncConnection) -> pb.ResetPasswordResponse:
             await passwords.check_password(tx, telling.actor, staff_id, None)
@@ -72,7 +73,7 @@ class StaffAccountServicer(staff_account_service_pb2_grpc.StaffAccountServiceSer
         ):
             if len(value) > most:
                 raise invalid_field(f"oidc_mapping.{field}", f"must have at most {most} characters")
-        telling = convert_org.telling_of("CreateOidcMapping", convert_org.reason_from_wire(request.reason))
+        telling = convert_org.telling_of("CreateOidcMapping", checked_reason(request.reason))
 
         async def work(tx: AsyncConnection) -> oidc_mapping_pb2.OidcMapping:
             return mapping_to_wire(await oidc.create_mapping(tx, telling, sent.issuer, sent.subject, staff_id))
@@ -150,7 +151,7 @@ class StaffAccountServicer(staff_account_service_pb2_grpc.StaffAccountServiceSer
         self, request: pb.WithdrawStaffRelationRequest, _context: Context
     ) -> pb.WithdrawStaffRelationResponse:
         staff_id, customer_id = names.parse("staff/*/relations/*", request.name)
-        telling = convert_org.telling_of("WithdrawStaffRelation", convert_org.reason_from_wire(request.reason))
+        telling = convert_org.telling_of("WithdrawStaffRelation", checked_reason(request.reason))
         if staff_id == telling.actor:
             raise Refused(Kind.FORBIDDEN, "OWN_ACCOUNT", "nobody takes his own relations back")
 

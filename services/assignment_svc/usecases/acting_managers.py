@@ -5,15 +5,15 @@ from dataclasses import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.caller import Caller, Role
-from chassis.errors import Kind, Refused, invalid_field, not_found
+from chassis.errors import Kind, Refused, not_found
 from services.assignment_svc.domain.acting import (
-    REASON_LENGTH_MAX,
     ActingManager,
     Arranged,
     check_days,
     check_free,
     check_people,
 )
+from services.assignment_svc.domain.reasons import checked_reason
 from services.assignment_svc.store import acting_managers, org
 from services.assignment_svc.store.acting_managers import Listed
 
@@ -41,8 +41,7 @@ async def end(
 ) -> ActingManager:
     """Ends it before its last day."""
     await check_arranger(tx, caller, branch_id)
-    if not 0 < len(reason) <= REASON_LENGTH_MAX:
-        raise invalid_field("reason", f"must have from 1 to {REASON_LENGTH_MAX} characters")
+    reason = checked_reason(reason)
     found = await acting_managers.get_locked(tx, branch_id, acting_manager_id)
     if found is None:
         raise not_found()

@@ -9,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.caller import Caller, Role
 from chassis.errors import Kind, Refused, Violation, invalid_fields, not_found
+from services.assignment_svc.domain.reasons import reason_fault
 from services.assignment_svc.store import delegations, org
 from services.assignment_svc.store.business_day import business_day
 from services.assignment_svc.store.delegations import Delegation, Looking, Named
 
-REASON_LENGTH_MAX = 400
 _DAYS_MAX = 366
 
 
@@ -81,7 +81,7 @@ def _check_days(wanted: Wanted, today: date) -> None:
         faults.append(Violation("delegation.until_date", f"must be less than {_DAYS_MAX} days after from_date"))
     if wanted.until_date < today:
         faults.append(Violation("delegation.until_date", f"must not be before the business date {today}"))
-    if not 0 < len(wanted.reason) <= REASON_LENGTH_MAX:
-        faults.append(Violation("delegation.reason", f"must have from 1 to {REASON_LENGTH_MAX} characters"))
+    if fault := reason_fault(wanted.reason):
+        faults.append(Violation("delegation.reason", fault))
     if faults:
         raise invalid_fields(faults)

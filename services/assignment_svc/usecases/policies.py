@@ -5,9 +5,9 @@ from datetime import date
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.errors import Kind, Refused, Violation, invalid_field, invalid_fields, not_found
+from chassis.errors import Kind, Refused, Violation, invalid_fields, not_found
 from services.assignment_svc.domain.ownership import Policy
-from services.assignment_svc.domain.policies import REASON_LENGTH_MAX, PolicyState, PolicyVersion, faults
+from services.assignment_svc.domain.policies import PolicyState, PolicyVersion, faults
 from services.assignment_svc.store import allocation, policies
 
 
@@ -25,14 +25,6 @@ def check_parameters(policy: Policy, path: str) -> None:
     found = faults(policy)
     if found:
         raise invalid_fields([Violation(f"{path}.{fault.field}", fault.problem) for fault in found])
-
-
-def checked_reason(reason: str, path: str) -> str:
-    """A reason without blanks around it; refuses none and one that is too long."""
-    stripped = reason.strip()
-    if not 0 < len(stripped) <= REASON_LENGTH_MAX:
-        raise invalid_field(path, f"must have from 1 to {REASON_LENGTH_MAX} characters")
-    return stripped
 
 
 async def propose(tx: AsyncConnection, proposal: Proposal, actor: str) -> PolicyVersion:

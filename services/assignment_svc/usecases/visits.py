@@ -13,8 +13,8 @@ from chassis.sql.audit import audit, audit_reads
 from policy.visibility import OwnerRow
 from services.assignment_svc.domain.geography import metres_between
 from services.assignment_svc.domain.ownership import Side
+from services.assignment_svc.domain.reasons import REASON_LENGTH_MAX
 from services.assignment_svc.domain.visit_faults import (
-    REASON_LENGTH_MAX,
     Moment,
     content_faults,
     sent_faults,
