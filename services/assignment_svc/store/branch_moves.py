@@ -14,11 +14,8 @@ from sqlalchemy import Date, Integer, Result, Text, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.assignment_svc.store.merged_tables import FACTS_AS_STORED
+from services.assignment_svc.store.tables import OWNER_COLUMNS
 
-_OWNER = (
-    "customer_id, branch_id, side, rule, manager_id, named_manager_id, basis, amount_minor, rival_branch_id,"
-    " rival_amount_minor, held_by_margin, since_date, from_date, due_date, actor, create_time"
-)
 _OF = "customer_id = ANY (CAST(:customer_ids AS text[]))"
 _LEFT = """
 SELECT customer_id FROM owner WHERE branch_id = :branch_id
@@ -48,8 +45,8 @@ DELETE FROM branch_facts t WHERE branch_id = :branch_id AND {_OF}
 UPDATE branch_facts SET branch_id = :target_id, rev = pg_current_xact_id() WHERE branch_id = :branch_id AND {_OF};
 
 -- What ends: the rows here, and those there that change their side.
-INSERT INTO owner_period ({_OWNER}, until_date)
-SELECT {_OWNER}, greatest(from_date, CAST(:day AS date)) FROM owner o
+INSERT INTO owner_period ({OWNER_COLUMNS}, until_date)
+SELECT {OWNER_COLUMNS}, greatest(from_date, CAST(:day AS date)) FROM owner o
 WHERE {_OF} AND (branch_id = :branch_id OR (branch_id = :target_id AND side = 'SECONDARY' AND EXISTS (
   SELECT FROM owner h WHERE h.customer_id = o.customer_id AND h.branch_id = :branch_id AND h.side = 'PRIMARY')));
 

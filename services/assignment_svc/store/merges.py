@@ -12,11 +12,8 @@ from services.assignment_svc.domain.ownership import Policy
 from services.assignment_svc.store.allocate_now import allocate_now
 from services.assignment_svc.store.merged_tables import TABLES
 from services.assignment_svc.store.stillness import keep_still
+from services.assignment_svc.store.tables import OWNER_COLUMNS
 
-_OWNER_COLUMNS = (
-    "customer_id, branch_id, side, rule, manager_id, named_manager_id, basis, amount_minor, rival_branch_id,"
-    " rival_amount_minor, held_by_margin, since_date, from_date, due_date, actor, create_time"
-)
 _BOTH = "customer_id IN (:survivor_id, :merged_id)"
 _KEEP = f"""
 INSERT INTO merge_rows (customer_id, merge_id, label, row_key, fate, image)
@@ -33,13 +30,13 @@ _OF_MERGE = "r.customer_id = :survivor_id AND r.merge_id = :merge_id"
 
 # His history stays under his own id: periods of one branch would overlap with the survivor's.
 _CLOSE_MERGED = f"""
-INSERT INTO owner_period ({_OWNER_COLUMNS}, until_date)
-SELECT {_OWNER_COLUMNS}, greatest(from_date, CAST(:day AS date)) FROM owner WHERE customer_id = :merged_id
+INSERT INTO owner_period ({OWNER_COLUMNS}, until_date)
+SELECT {OWNER_COLUMNS}, greatest(from_date, CAST(:day AS date)) FROM owner WHERE customer_id = :merged_id
 """
 # At a branch that only he had, its head named the manager: the row goes on, on the secondary side unless the survivor
 # had no primary one, as evidence of nothing until allocation has looked at it.
 _HAND_ON = f"""
-INSERT INTO owner ({_OWNER_COLUMNS})
+INSERT INTO owner ({OWNER_COLUMNS})
 SELECT :survivor_id, branch_id, new_side, CASE WHEN new_side = side THEN rule ELSE 'SECONDARY' END, manager_id,
   named_manager_id, basis, amount_minor, NULL, NULL, false,
   CASE WHEN new_side = side THEN since_date ELSE CAST(:day AS date) END, :day, due_date, 'merge', bank_now()
@@ -84,10 +81,10 @@ WITH was AS (
   DELETE FROM owner o WHERE o.customer_id = :survivor_id
     AND o.branch_id IN (SELECT branch_id FROM was)
     AND NOT EXISTS (SELECT FROM was w WHERE w.image = to_jsonb(o))
-  RETURNING {", ".join(f"o.{name.strip()}" for name in _OWNER_COLUMNS.split(","))}
+  RETURNING {", ".join(f"o.{name.strip()}" for name in OWNER_COLUMNS.split(","))}
 )
-INSERT INTO owner_period ({_OWNER_COLUMNS}, until_date)
-SELECT {_OWNER_COLUMNS}, greatest(from_date, CAST(:day AS date)) FROM ended
+INSERT INTO owner_period ({OWNER_COLUMNS}, until_date)
+SELECT {OWNER_COLUMNS}, greatest(from_date, CAST(:day AS date)) FROM ended
 """
 # On the day of the merge itself it is as if nothing had been: no night has told anybody of it.
 _UNSAID = f"""

@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from chassis.sql.tables import Xid8
-from services.assignment_svc.store.tables_private_managers import metadata
+from services.assignment_svc.store.tables import metadata
 
 _KINDS = (
     "kind IN ('ASSIGN', 'UNASSIGN', 'CLAIM', 'RELEASE', 'TRANSFER', 'LOCK', 'UNLOCK', 'PROTECT', 'OFFICER_OVERRIDE',"

@@ -3,13 +3,10 @@
 Their triggers keep `branch_period` and `org_change_entry`: whoever writes a branch or a staff member writes those too.
 """
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    Date,
     DateTime,
     Identity,
     Index,
@@ -22,40 +19,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.assignment_svc.store.columns import date_column, id_column, made_column, text_column, time_column
 from services.assignment_svc.store.tables import metadata
-
-
-def _id(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, Text(collation="C"), nullable=nullable)
-
-
-def _text(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, Text, nullable=nullable)
-
-
-def _day(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, Date, nullable=nullable)
-
-
-def _made(name: str = "create_time") -> Column[Any]:
-    return Column(name, DateTime(timezone=True), nullable=False, server_default=text("bank_now()"))
-
-
-def _time(name: str) -> Column[Any]:
-    return Column(name, DateTime(timezone=True))
-
 
 # How a branch stood in the tree, on [from_date, until_date).
 branch_period = Table(
     "branch_period",
     metadata,
-    _id("branch_id"),
+    id_column("branch_id"),
     Column("period_id", BigInteger, Identity(always=True), nullable=False),
-    _day("from_date"),
-    _day("until_date", nullable=True),
-    _text("display_name"),
-    _id("parent_id", nullable=True),
-    _text("legal_entity", nullable=True),
+    date_column("from_date"),
+    date_column("until_date", nullable=True),
+    text_column("display_name"),
+    id_column("parent_id", nullable=True),
+    text_column("legal_entity", nullable=True),
     PrimaryKeyConstraint("branch_id", "period_id"),
     CheckConstraint("from_date <= until_date", name="branch_period_days"),
     Index("branch_period_open", "branch_id", unique=True, postgresql_where=text("until_date IS NULL")),
@@ -65,17 +42,17 @@ branch_period = Table(
 planned_org_change = Table(
     "planned_org_change",
     metadata,
-    _id("plan_id"),
-    _text("subject"),
-    _id("subject_id"),
+    id_column("plan_id"),
+    text_column("subject"),
+    id_column("subject_id"),
     Column("changes", JSONB, nullable=False),
-    _day("effective_date"),
+    date_column("effective_date"),
     Column("state", Text, nullable=False, server_default="PENDING"),
-    _text("reason"),
-    _text("actor"),
-    _made(),
-    _time("end_time"),
-    _text("failure", nullable=True),
+    text_column("reason"),
+    text_column("actor"),
+    made_column(),
+    time_column("end_time", nullable=True),
+    text_column("failure", nullable=True),
     PrimaryKeyConstraint("plan_id"),
     CheckConstraint("state IN ('PENDING', 'APPLIED', 'WITHDRAWN', 'FAILED')", name="planned_org_change_state"),
     CheckConstraint("subject IN ('BRANCH', 'STAFF')", name="planned_org_change_subject"),
@@ -87,14 +64,14 @@ org_change_entry = Table(
     "org_change_entry",
     metadata,
     Column("entry_id", BigInteger, Identity(always=True), primary_key=True),
-    _made(),
-    _text("actor"),
-    _text("method"),
-    _text("request_id"),
-    _text("reason"),
-    _text("subject"),
-    _id("subject_id"),
-    _text("action"),
+    made_column(),
+    text_column("actor"),
+    text_column("method"),
+    text_column("request_id"),
+    text_column("reason"),
+    text_column("subject"),
+    id_column("subject_id"),
+    text_column("action"),
     Column("before", JSONB, nullable=False),
     Column("after", JSONB, nullable=False),
     Index("org_change_entry_subject", "subject_id", "entry_id"),
@@ -104,20 +81,20 @@ org_change_entry = Table(
 staff_leave = Table(
     "staff_leave",
     metadata,
-    _id("leave_id"),
-    _id("staff_id"),
-    _id("branch_id"),
-    _text("kind"),
-    _day("from_date"),
-    _day("until_date"),
-    _id("substitute_id", nullable=True),
-    _text("note"),
+    id_column("leave_id"),
+    id_column("staff_id"),
+    id_column("branch_id"),
+    text_column("kind"),
+    date_column("from_date"),
+    date_column("until_date"),
+    id_column("substitute_id", nullable=True),
+    text_column("note"),
     Column("state", Text, nullable=False, server_default="REQUESTED"),
-    _text("creator"),
-    _made(),
-    _text("decider", nullable=True),
-    _time("decide_time"),
-    _text("decide_reason", nullable=True),
+    text_column("creator"),
+    made_column(),
+    text_column("decider", nullable=True),
+    time_column("decide_time", nullable=True),
+    text_column("decide_reason", nullable=True),
     PrimaryKeyConstraint("leave_id"),
     CheckConstraint("from_date <= until_date", name="staff_leave_days"),
     CheckConstraint("state IN ('REQUESTED', 'APPROVED', 'CANCELLED')", name="staff_leave_state"),
@@ -129,11 +106,11 @@ staff_leave = Table(
 staff_relation = Table(
     "staff_relation",
     metadata,
-    _id("customer_id"),
-    _id("staff_id"),
-    _text("kind"),
-    _text("actor"),
-    _made("declare_time"),
+    id_column("customer_id"),
+    id_column("staff_id"),
+    text_column("kind"),
+    text_column("actor"),
+    made_column("declare_time"),
     PrimaryKeyConstraint("customer_id", "staff_id"),
     Index("staff_relation_staff", "staff_id", "customer_id"),
 )
@@ -141,12 +118,12 @@ staff_relation = Table(
 oidc_mapping = Table(
     "oidc_mapping",
     metadata,
-    _id("mapping_id"),
-    _text("issuer"),
-    _text("subject"),
-    _id("staff_id"),
-    _text("actor"),
-    _made(),
+    id_column("mapping_id"),
+    text_column("issuer"),
+    text_column("subject"),
+    id_column("staff_id"),
+    text_column("actor"),
+    made_column(),
     PrimaryKeyConstraint("mapping_id"),
     UniqueConstraint("issuer", "subject", name="oidc_mapping_subject"),
     UniqueConstraint("staff_id", "issuer", name="oidc_mapping_staff"),

@@ -10,44 +10,36 @@ from sqlalchemy import (
     Date,
     DateTime,
     Index,
-    Integer,
     PrimaryKeyConstraint,
     Table,
     Text,
     text,
 )
 
-from services.assignment_svc.store.tables_private_managers import metadata
-
-
-def _id(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, Text(collation="C"), nullable=nullable)
+from services.assignment_svc.store.columns import id_column, number_column
+from services.assignment_svc.store.tables import metadata
 
 
 def _count(name: str) -> Column[Any]:
     return Column(name, BigInteger, nullable=False)
 
 
-def _number(name: str) -> Column[Any]:
-    return Column(name, Integer, nullable=False)
-
-
 # Whose facts were changed within the day and are not decided over yet.
-changed_facts = Table("changed_facts", metadata, _id("customer_id"), PrimaryKeyConstraint("customer_id"))
+changed_facts = Table("changed_facts", metadata, id_column("customer_id"), PrimaryKeyConstraint("customer_id"))
 
 # A finished trial of other parameters. Nothing of it is anybody's ownership.
 policy_trial = Table(
     "policy_trial",
     metadata,
-    _id("trial_id"),
-    _number("grace_days"),
-    _number("run_off_days"),
-    _number("challenge_percent"),
-    _number("return_months"),
-    _number("protection_idle_days"),
-    _number("lead_days"),
+    id_column("trial_id"),
+    number_column("grace_days"),
+    number_column("run_off_days"),
+    number_column("challenge_percent"),
+    number_column("return_months"),
+    number_column("protection_idle_days"),
+    number_column("lead_days"),
     Column("business_date", Date, nullable=False),
-    _number("compared_version"),
+    number_column("compared_version"),
     Column("actor", Text, nullable=False),
     _count("customer_count"),
     _count("changed_customer_count"),
@@ -60,8 +52,8 @@ policy_trial = Table(
 policy_trial_branch = Table(
     "policy_trial_branch",
     metadata,
-    _id("trial_id"),
-    _id("branch_id"),
+    id_column("trial_id"),
+    id_column("branch_id"),
     _count("primary_gained_count"),
     _count("primary_lost_count"),
     _count("row_gained_count"),
@@ -75,9 +67,9 @@ policy_trial_branch = Table(
 policy_trial_manager = Table(
     "policy_trial_manager",
     metadata,
-    _id("trial_id"),
-    _id("branch_id"),
-    _id("manager_id"),
+    id_column("trial_id"),
+    id_column("branch_id"),
+    id_column("manager_id"),
     _count("gained_count"),
     _count("lost_count"),
     PrimaryKeyConstraint("trial_id", "branch_id", "manager_id"),
@@ -88,11 +80,11 @@ def _row(name: str) -> list[Column[Any]]:
     return [
         Column(f"{name}_side", Text),
         Column(f"{name}_rule", Text),
-        _id(f"{name}_manager_id", nullable=True),
-        _id(f"{name}_named_manager_id", nullable=True),
-        _id(f"{name}_basis", nullable=True),
+        id_column(f"{name}_manager_id", nullable=True),
+        id_column(f"{name}_named_manager_id", nullable=True),
+        id_column(f"{name}_basis", nullable=True),
         Column(f"{name}_amount_minor", BigInteger),
-        _id(f"{name}_rival_branch_id", nullable=True),
+        id_column(f"{name}_rival_branch_id", nullable=True),
         Column(f"{name}_rival_amount_minor", BigInteger),
         Column(f"{name}_held_by_margin", Boolean),
         Column(f"{name}_since_date", Date),
@@ -105,9 +97,9 @@ def _row(name: str) -> list[Column[Any]]:
 policy_trial_row = Table(
     "policy_trial_row",
     metadata,
-    _id("customer_id"),
-    _id("trial_id"),
-    _id("branch_id"),
+    id_column("customer_id"),
+    id_column("trial_id"),
+    id_column("branch_id"),
     Column("change", Text, nullable=False),
     *_row("old"),
     *_row("new"),

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
-from services.assignment_svc.store.tables_merges import metadata
+from services.assignment_svc.store.tables import metadata
 
 # How many customers a private manager may have: the newest version counts.
 private_manager_policy = Table(

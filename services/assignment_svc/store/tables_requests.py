@@ -1,62 +1,46 @@
 """The tables of requests, approvals, delegations and working days, as SQLAlchemy Core sees them."""
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     Date,
-    DateTime,
     Identity,
     Index,
     Integer,
     PrimaryKeyConstraint,
     Table,
-    Text,
     text,
 )
 
-from services.assignment_svc.store.tables_private_managers import metadata
-
-
-def _id(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, Text(collation="C"), nullable=nullable)
-
-
-def _text(name: str, *, default: str | None = None, nullable: bool = False) -> Column[Any]:
-    return Column(name, Text, nullable=nullable, server_default=default)
-
-
-def _time(name: str, *, now: bool = False, nullable: bool = False) -> Column[Any]:
-    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=text("bank_now()") if now else None)
-
+from services.assignment_svc.store.columns import id_column, made_column, text_column, time_column
+from services.assignment_svc.store.tables import metadata
 
 # A pull that names nobody whom the bank knows has no customer: the empty id. `exclusive` is true of the one request
 # that binds its customer; a merge takes it from what was the other's.
 ownership_request = Table(
     "ownership_request",
     metadata,
-    _id("customer_id"),
-    _id("request_id"),
-    _text("kind"),
-    _text("state"),
+    id_column("customer_id"),
+    id_column("request_id"),
+    text_column("kind"),
+    text_column("state"),
     Column("exclusive", Boolean, nullable=False),
-    _text("display_name", default=""),
-    _text("masked_id_number", default=""),
-    _id("from_branch_id", nullable=True),
-    _id("from_manager_id", nullable=True),
-    _id("to_branch_id"),
-    _id("to_manager_id", nullable=True),
-    _id("loan_id", nullable=True),
+    text_column("display_name", default=""),
+    text_column("masked_id_number", default=""),
+    id_column("from_branch_id", nullable=True),
+    id_column("from_manager_id", nullable=True),
+    id_column("to_branch_id"),
+    id_column("to_manager_id", nullable=True),
+    id_column("loan_id", nullable=True),
     Column("end_date", Date),
-    _text("reason"),
+    text_column("reason"),
     Column("level", Integer, nullable=False, server_default="0"),
-    _time("due_time"),
-    _time("expire_time"),
-    _id("creator"),
-    _time("create_time", now=True),
+    time_column("due_time"),
+    time_column("expire_time"),
+    id_column("creator"),
+    made_column("create_time"),
     PrimaryKeyConstraint("customer_id", "request_id"),
     CheckConstraint("kind IN ('PUSH', 'PULL', 'LOCK', 'UNLOCK', 'OFFICER', 'RECLAIM')", name="ownership_request_kind"),
     CheckConstraint(
@@ -80,18 +64,18 @@ ownership_request = Table(
 request_approval = Table(
     "request_approval",
     metadata,
-    _id("customer_id"),
-    _id("request_id"),
-    _text("side"),
-    _id("branch_id"),
+    id_column("customer_id"),
+    id_column("request_id"),
+    text_column("side"),
+    id_column("branch_id"),
     Column("level", Integer, nullable=False),
-    _id("desk_branch_id", nullable=True),
-    _id("upper_desk_branch_id", nullable=True),
-    _text("answer", default="WAITING"),
-    _id("staff_id", nullable=True),
-    _id("on_behalf_of", nullable=True),
-    _text("reason", default=""),
-    _time("answer_time", nullable=True),
+    id_column("desk_branch_id", nullable=True),
+    id_column("upper_desk_branch_id", nullable=True),
+    text_column("answer", default="WAITING"),
+    id_column("staff_id", nullable=True),
+    id_column("on_behalf_of", nullable=True),
+    text_column("reason", default=""),
+    time_column("answer_time", nullable=True),
     PrimaryKeyConstraint("customer_id", "request_id", "side"),
     CheckConstraint("side IN ('GIVER', 'TAKER')", name="request_approval_side"),
     CheckConstraint("answer IN ('WAITING', 'APPROVED', 'REFUSED', 'VOID')", name="request_approval_answer"),
@@ -108,16 +92,16 @@ request_approval = Table(
 request_transition = Table(
     "request_transition",
     metadata,
-    _id("customer_id"),
-    _id("request_id"),
+    id_column("customer_id"),
+    id_column("request_id"),
     Column("transition_id", BigInteger, Identity(always=True), nullable=False),
-    _text("event"),
-    _text("from_state", nullable=True),
-    _text("to_state"),
-    _text("side", nullable=True),
-    _text("actor"),
-    _text("reason"),
-    _time("create_time", now=True),
+    text_column("event"),
+    text_column("from_state", nullable=True),
+    text_column("to_state"),
+    text_column("side", nullable=True),
+    text_column("actor"),
+    text_column("reason"),
+    made_column("create_time"),
     PrimaryKeyConstraint("customer_id", "request_id", "transition_id"),
 )
 
@@ -129,23 +113,23 @@ request_policy = Table(
     Column("first_days", Integer, nullable=False),
     Column("further_days", Integer, nullable=False),
     Column("lock_months", Integer, nullable=False),
-    _text("actor"),
-    _time("create_time", now=True),
+    text_column("actor"),
+    made_column("create_time"),
 )
 
 delegation = Table(
     "delegation",
     metadata,
-    _id("delegation_id"),
-    _id("head_id"),
-    _id("branch_id"),
-    _id("delegate_id"),
+    id_column("delegation_id"),
+    id_column("head_id"),
+    id_column("branch_id"),
+    id_column("delegate_id"),
     Column("from_date", Date, nullable=False),
     Column("until_date", Date, nullable=False),
-    _text("reason"),
-    _time("create_time", now=True),
-    _time("end_time", nullable=True),
-    _id("end_actor", nullable=True),
+    text_column("reason"),
+    made_column("create_time"),
+    time_column("end_time", nullable=True),
+    id_column("end_actor", nullable=True),
     PrimaryKeyConstraint("delegation_id"),
     CheckConstraint("until_date >= from_date", name="delegation_dates"),
     Index("delegation_head", "head_id", "from_date"),
@@ -159,5 +143,5 @@ bank_holiday = Table(
     metadata,
     Column("day", Date, primary_key=True),
     Column("is_working", Boolean, nullable=False),
-    _text("display_name"),
+    text_column("display_name"),
 )

@@ -1,53 +1,33 @@
 """The tables of credit, targets and score cards, as SQLAlchemy Core sees them; the migrations create them."""
 
-from typing import Any
-
-from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Integer, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.assignment_svc.store.tables_merges import metadata
-
-
-def _id(name: str, *, nullable: bool = False, primary_key: bool = False) -> Column[Any]:
-    return Column(name, Text(collation="C"), nullable=nullable, primary_key=primary_key)
-
-
-def _text(name: str, **more: Any) -> Column[Any]:  # noqa: ANN401 - as Column takes them
-    return Column(name, Text, nullable=False, **more)
-
-
-def _date(name: str, **more: Any) -> Column[Any]:  # noqa: ANN401 - as Column takes them
-    return Column(name, Date, nullable=False, **more)
-
-
-def _amount(name: str, *, nullable: bool = True) -> Column[Any]:
-    return Column(name, BigInteger, nullable=nullable)
-
-
-def _number(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, Integer, nullable=nullable)
-
-
-def _flag(name: str) -> Column[Any]:
-    return Column(name, Boolean, nullable=False)
-
-
-def _time(name: str) -> Column[Any]:
-    return Column(name, DateTime(timezone=True), nullable=False, server_default=text("bank_now()"))
-
+from services.assignment_svc.store.columns import (
+    date_column,
+    flag_column,
+    id_column,
+    made_column,
+    minor_column,
+    number_column,
+    text_column,
+)
+from services.assignment_svc.store.tables import metadata
 
 # Of which business date the tables of the feed are that score cards are made from.
-score_import = Table("score_import", metadata, _text("table_name", primary_key=True), _date("business_date"))
+score_import = Table(
+    "score_import", metadata, text_column("table_name", primary_key=True), date_column("business_date")
+)
 
 # End-of-day deposits of a customer at a branch where they changed: this month's of the feed, and those of the one
 # before. A balance holds until the next row; before the first it is 0.
 balance_step = Table(
     "balance_step",
     metadata,
-    _id("customer_id"),
-    _id("branch_id"),
-    _date("from_date"),
-    _amount("balance_minor", nullable=False),
+    id_column("customer_id"),
+    id_column("branch_id"),
+    date_column("from_date"),
+    minor_column("balance_minor", nullable=False),
     PrimaryKeyConstraint("customer_id", "branch_id", "from_date"),
 )
 
@@ -55,13 +35,13 @@ balance_step = Table(
 customer_month = Table(
     "customer_month",
     metadata,
-    _id("customer_id"),
-    _date("month_date"),
+    id_column("customer_id"),
+    date_column("month_date"),
     *(
-        _amount(name)
+        minor_column(name)
         for name in ("deposit_average_minor", "deposit_growth_minor", "wealth_minor", "loan_minor", "category_count")
     ),
-    *(_flag(name) for name in ("had_business", "has_business", "new_customer", "key_customer")),
+    *(flag_column(name) for name in ("had_business", "has_business", "new_customer", "key_customer")),
     PrimaryKeyConstraint("customer_id", "month_date"),
 )
 
@@ -69,15 +49,15 @@ customer_month = Table(
 interception = Table(
     "interception",
     metadata,
-    _id("customer_id"),
-    _id("interception_id"),
-    _id("staff_id"),
-    _id("branch_id"),
-    _date("from_date"),
-    _date("until_date"),
-    _text("reason"),
-    _text("actor"),
-    _time("create_time"),
+    id_column("customer_id"),
+    id_column("interception_id"),
+    id_column("staff_id"),
+    id_column("branch_id"),
+    date_column("from_date"),
+    date_column("until_date"),
+    text_column("reason"),
+    text_column("actor"),
+    made_column("create_time"),
     PrimaryKeyConstraint("customer_id", "interception_id"),
 )
 
@@ -85,27 +65,27 @@ interception = Table(
 credit_custody = Table(
     "credit_custody",
     metadata,
-    _id("custody_id", primary_key=True),
-    _id("branch_id"),
-    _id("from_staff_id"),
-    _id("to_staff_id"),
-    _date("from_date"),
-    _date("until_date"),
-    _text("reason"),
-    _text("actor"),
-    _time("create_time"),
+    id_column("custody_id", primary_key=True),
+    id_column("branch_id"),
+    id_column("from_staff_id"),
+    id_column("to_staff_id"),
+    date_column("from_date"),
+    date_column("until_date"),
+    text_column("reason"),
+    text_column("actor"),
+    made_column("create_time"),
 )
 
 # Whose part of a customer's month it is; without staff the branch's virtual manager's. Shares of a month make 10,000.
 credit = Table(
     "credit",
     metadata,
-    _id("customer_id"),
-    _date("month_date"),
-    _id("branch_id"),
-    _id("staff_id"),
-    _number("share"),
-    *(_amount(name) for name in ("deposit_minor", "growth_minor", "wealth_minor", "loan_minor")),
+    id_column("customer_id"),
+    date_column("month_date"),
+    id_column("branch_id"),
+    id_column("staff_id"),
+    number_column("share"),
+    *(minor_column(name) for name in ("deposit_minor", "growth_minor", "wealth_minor", "loan_minor")),
     PrimaryKeyConstraint("customer_id", "month_date", "branch_id", "staff_id"),
 )
 
@@ -114,38 +94,38 @@ score_policy = Table(
     "score_policy",
     metadata,
     Column("version", Integer, primary_key=True, autoincrement=False),
-    _date("from_date"),
+    date_column("from_date"),
     *(
-        _number(name)
+        number_column(name)
         for name in ("primary_percent", "secondary_percent", "interceptor_percent", "achieved_percent_max")
     ),
     Column("weights", JSONB, nullable=False),
-    _text("actor"),
-    _time("create_time"),
+    text_column("actor"),
+    made_column("create_time"),
 )
 
 score_month = Table(
     "score_month",
     metadata,
-    _date("month_date", primary_key=True),
-    _text("state"),
-    _date("as_of_date"),
-    _number("policy_version"),
-    _id("actor", nullable=True),
-    _text("reason", server_default=""),
-    _time("update_time"),
+    date_column("month_date", primary_key=True),
+    text_column("state"),
+    date_column("as_of_date"),
+    number_column("policy_version"),
+    id_column("actor", nullable=True),
+    text_column("reason", default=""),
+    made_column("update_time"),
 )
 
 # Without staff the branch's own.
 score_card = Table(
     "score_card",
     metadata,
-    _date("month_date"),
-    _id("branch_id"),
-    _id("staff_id"),
-    _amount("customer_count", nullable=False),
-    _number("score", nullable=True),
-    _number("rank", nullable=True),
+    date_column("month_date"),
+    id_column("branch_id"),
+    id_column("staff_id"),
+    minor_column("customer_count", nullable=False),
+    number_column("score", nullable=True),
+    number_column("rank", nullable=True),
     Column("ranked_count", Integer, nullable=False, server_default="0"),
     PrimaryKeyConstraint("month_date", "branch_id", "staff_id"),
 )
@@ -154,16 +134,16 @@ score_card = Table(
 score_figure = Table(
     "score_figure",
     metadata,
-    _date("month_date"),
-    _id("branch_id"),
-    _id("staff_id"),
-    _text("indicator"),
-    _amount("whole", nullable=False),
-    _amount("base"),
-    _amount("value"),
+    date_column("month_date"),
+    id_column("branch_id"),
+    id_column("staff_id"),
+    text_column("indicator"),
+    minor_column("whole", nullable=False),
+    minor_column("base"),
+    minor_column("value"),
     Column("unknown_count", BigInteger, nullable=False, server_default="0"),
-    _amount("target"),
-    _number("achieved", nullable=True),
+    minor_column("target"),
+    number_column("achieved", nullable=True),
     Column("weight", Integer, nullable=False, server_default="0"),
     PrimaryKeyConstraint("month_date", "branch_id", "staff_id", "indicator"),
 )
@@ -172,14 +152,14 @@ score_figure = Table(
 target = Table(
     "target",
     metadata,
-    _id("target_id", primary_key=True),
-    _id("branch_id"),
-    _id("staff_id"),
-    _text("indicator"),
-    _text("period"),
-    _date("period_date"),
-    _amount("value"),
-    _number("version"),
-    _text("actor"),
-    _time("create_time"),
+    id_column("target_id", primary_key=True),
+    id_column("branch_id"),
+    id_column("staff_id"),
+    text_column("indicator"),
+    text_column("period"),
+    date_column("period_date"),
+    minor_column("value"),
+    number_column("version"),
+    text_column("actor"),
+    made_column("create_time"),
 )

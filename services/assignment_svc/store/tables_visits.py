@@ -20,38 +20,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.assignment_svc.store.tables_private_managers import metadata
-
-
-def _id(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, Text(collation="C"), nullable=nullable)
-
-
-def _text(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, Text, nullable=nullable)
-
-
-def _number(name: str) -> Column[Any]:
-    return Column(name, Integer, nullable=False)
+from services.assignment_svc.store.columns import date_column, id_column, made_column, number_column, text_column
+from services.assignment_svc.store.tables import metadata
 
 
 def _measure(name: str, *, nullable: bool = True) -> Column[Any]:
     return Column(name, Double, nullable=nullable)
 
 
-def _day(name: str) -> Column[Any]:
-    return Column(name, Date, nullable=False)
-
-
-def _now(name: str) -> Column[Any]:
-    return Column(name, DateTime(timezone=True), nullable=False, server_default=text("bank_now()"))
-
-
 # Where customers live, of those of whom the source knows it.
 customer_locations = Table(
     "customer_locations",
     metadata,
-    _id("customer_id"),
+    id_column("customer_id"),
     _measure("latitude", nullable=False),
     _measure("longitude", nullable=False),
     PrimaryKeyConstraint("customer_id"),
@@ -62,30 +43,30 @@ customer_locations = Table(
 visit = Table(
     "visit",
     metadata,
-    _id("customer_id"),
-    _id("visit_id"),
-    _id("staff_id"),
-    _id("branch_id"),
-    _text("kind"),
-    _text("content"),
+    id_column("customer_id"),
+    id_column("visit_id"),
+    id_column("staff_id"),
+    id_column("branch_id"),
+    text_column("kind"),
+    text_column("content"),
     Column("attachments", JSONB, nullable=False),
     _measure("latitude"),
     _measure("longitude"),
     _measure("accuracy_m"),
     _measure("distance_m"),
-    _text("distance_band", nullable=True),
+    text_column("distance_band", nullable=True),
     Column("device_time", DateTime(timezone=True), nullable=False),
     Column("visit_time", DateTime(timezone=True), nullable=False),
-    _day("visit_date"),
+    date_column("visit_date"),
     Column("captured_offline", Boolean, nullable=False),
-    _id("device_id", nullable=True),
-    _id("client_visit_id", nullable=True),
+    id_column("device_id", nullable=True),
+    id_column("client_visit_id", nullable=True),
     Column("sent_hash", LargeBinary),
     Column("late", Boolean, nullable=False),
-    _text("state"),
+    text_column("state"),
     Column("version", Integer, nullable=False, server_default="1"),
-    _now("create_time"),
-    _now("update_time"),
+    made_column("create_time"),
+    made_column("update_time"),
     Column("withdraw_time", DateTime(timezone=True)),
     Column("withdraw_reason", Text, nullable=False, server_default=""),
     PrimaryKeyConstraint("customer_id", "visit_id"),
@@ -108,14 +89,14 @@ visit = Table(
 visit_version = Table(
     "visit_version",
     metadata,
-    _id("customer_id"),
-    _id("visit_id"),
-    _number("version"),
-    _text("kind"),
-    _text("content"),
+    id_column("customer_id"),
+    id_column("visit_id"),
+    number_column("version"),
+    text_column("kind"),
+    text_column("content"),
     Column("attachments", JSONB, nullable=False),
-    _now("end_time"),
-    _text("end_reason"),
+    made_column("end_time"),
+    text_column("end_reason"),
     PrimaryKeyConstraint("customer_id", "visit_id", "version"),
 )
 
@@ -124,9 +105,9 @@ visit_policy = Table(
     "visit_policy",
     metadata,
     Column("version", Integer, primary_key=True, autoincrement=False),
-    _day("from_date"),
+    date_column("from_date"),
     *(
-        _number(name)
+        number_column(name)
         for name in (
             "late_days",
             "close_day",
@@ -141,38 +122,38 @@ visit_policy = Table(
             "whole_until_day",
         )
     ),
-    _text("reason"),
-    _text("actor"),
-    _now("create_time"),
+    text_column("reason"),
+    text_column("actor"),
+    made_column("create_time"),
 )
 
 visit_duty_line = Table(
     "visit_duty_line",
     metadata,
     Column("version", Integer, ForeignKey("visit_policy.version", ondelete="CASCADE"), nullable=False),
-    _text("customer_class"),
+    text_column("customer_class"),
     Column("balance_min_minor", BigInteger, nullable=False),
-    _number("visits_per_month"),
-    _number("phone_percent"),
-    _number("lobby_percent"),
+    number_column("visits_per_month"),
+    number_column("phone_percent"),
+    number_column("lobby_percent"),
     PrimaryKeyConstraint("version", "customer_class", "balance_min_minor"),
 )
 
 # The months that are over, whose duties are kept as they were at the end.
-visit_month = Table("visit_month", metadata, Column("month_date", Date, primary_key=True), _now("create_time"))
+visit_month = Table("visit_month", metadata, Column("month_date", Date, primary_key=True), made_column("create_time"))
 
 visit_duty = Table(
     "visit_duty",
     metadata,
-    _id("customer_id"),
-    _day("month_date"),
-    _id("branch_id"),
-    _id("manager_id"),
-    _text("customer_class"),
-    _number("due_count"),
-    _number("phone_percent"),
-    _number("lobby_percent"),
-    _day("entry_date"),
+    id_column("customer_id"),
+    date_column("month_date"),
+    id_column("branch_id"),
+    id_column("manager_id"),
+    text_column("customer_class"),
+    number_column("due_count"),
+    number_column("phone_percent"),
+    number_column("lobby_percent"),
+    date_column("entry_date"),
     PrimaryKeyConstraint("customer_id", "month_date"),
     Index("visit_duty_branch", "month_date", "branch_id", "customer_id"),
     Index("visit_duty_manager", "month_date", "manager_id", "customer_id"),

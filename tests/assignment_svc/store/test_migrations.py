@@ -8,32 +8,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from chassis.sql.engine import Database
-from services.assignment_svc.store import (
-    tables_acting_managers,
-    tables_branch_changes,
-    tables_bulk_transfers,
-    tables_manual_changes,
-    tables_org_changes,
-    tables_policies,
-    tables_private_managers,
-    tables_requests,
-    tables_score_cards,
-    tables_visits,
-)
+from services.assignment_svc.store.schema import METADATA
 
-_TABLES = (
-    tables_private_managers,
-    tables_manual_changes,
-    tables_org_changes,
-    tables_policies,
-    tables_acting_managers,
-    tables_branch_changes,
-    tables_bulk_transfers,
-    tables_requests,
-    tables_score_cards,
-    tables_visits,
-)
-METADATA = _TABLES[0].metadata
 # Of constraints and indexes the migrations say more than the tables can.
 TOLD_BY_MIGRATIONS = {"remove_index", "add_constraint", "remove_constraint"}
 
