@@ -47,7 +47,6 @@ _COVERED = text(
     ") ELSE '{}' END AS subtree FROM acting_manager a WHERE a.acting_id = :staff_id AND NOT a.over"
     " AND (bank_now() AT TIME ZONE 'Asia/Shanghai')::date BETWEEN a.from_date AND a.until_date"
 )
-_TODAY = text("SELECT (bank_now() AT TIME ZONE 'Asia/Shanghai')::date")
 _CLOSE_PAST = text(
     "UPDATE acting_manager SET over = true, rev = pg_current_xact_id() WHERE NOT over"
     " AND until_date < (bank_now() AT TIME ZONE 'Asia/Shanghai')::date"
@@ -75,11 +74,6 @@ class Listed:
     current: bool
     after: tuple[date, str] | None
     staff_id: str | None = None
-
-
-async def today(conn: AsyncConnection) -> date:
-    """The day in the bank's time zone."""
-    return (await conn.execute(_TODAY)).scalar_one()
 
 
 async def lock_covered(tx: AsyncConnection, staff_id: str) -> None:

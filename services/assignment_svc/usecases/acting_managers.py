@@ -14,7 +14,7 @@ from services.assignment_svc.domain.acting import (
     check_people,
 )
 from services.assignment_svc.domain.reasons import checked_reason
-from services.assignment_svc.store import acting_managers, org
+from services.assignment_svc.store import acting_managers, org, org_changes
 from services.assignment_svc.store.acting_managers import Listed
 
 
@@ -28,7 +28,7 @@ async def check_arranger(conn: AsyncConnection, caller: Caller, branch_id: str) 
 async def arrange(tx: AsyncConnection, caller: Caller, arranged: Arranged) -> ActingManager:
     """Has somebody cover a colleague; the colleague is locked, so that nobody else gives him a second one meanwhile."""
     await check_arranger(tx, caller, arranged.branch_id)
-    check_days(arranged, await acting_managers.today(tx))
+    check_days(arranged, await org_changes.today(tx))
     await acting_managers.lock_covered(tx, arranged.covered_id)
     people = [await org.get_staff(tx, staff_id) for staff_id in (arranged.acting_id, arranged.covered_id)]
     check_people(arranged, *people)

@@ -51,6 +51,9 @@ class View:
 async def scope_of_caller(conn: AsyncConnection, caller: Caller) -> Scope:
     """Whom the caller sees by name."""
     viewer = Viewer(caller.staff_id, caller.branch_id, frozenset(role.value for role in caller.roles))
+    if caller.is_service:
+        # Nothing is looked up that could not change what it sees.
+        return scope_of(viewer, frozenset())
     covered = await acting_managers.covered(conn, viewer.staff_id)
     near = await accounts.conflicts(conn, viewer.staff_id)
     return scope_of(viewer, await org.subtree(conn, viewer.branch_id), covered, near)
@@ -93,7 +96,7 @@ async def list_periods(
     """A page of a customer's rows, the youngest first, and the last of them if there are more."""
     scope = await scope_of_caller(conn, reader.caller)
     found = await ownerships.of_customers(conn, [customer_id])
-    rows = _policy_rows(found[0]) if found else []
+    rows = policy_rows(found[0]) if found else []
     level = scope.level_for(customer_id, rows)
     if not found or level is Level.NONE:
         raise not_found()
@@ -109,18 +112,18 @@ async def list_periods(
 
 def level_of(ownership: Ownership, scope: Scope) -> Level:
     """What a viewer with this scope is to the customer."""
-    return scope.level_for(ownership.customer_id, _policy_rows(ownership))
+    return scope.level_for(ownership.customer_id, policy_rows(ownership))
 
 
 def own_branch_ids(ownership: Ownership, scope: Scope) -> list[str]:
     """The branches whose row alone opens the customer to a viewer by more than his existence."""
-    rows = _policy_rows(ownership)
+    rows = policy_rows(ownership)
     return [row.branch_id for row in rows if scope.level([row]) >= Level.SECONDARY]
 
 
 def view_of(ownership: Ownership, scope: Scope) -> View | None:
     """What a scope shows of a customer; None if he does not exist for it."""
-    rows = _policy_rows(ownership)
+    rows = policy_rows(ownership)
     level = scope.level_for(ownership.customer_id, rows)
     if level is Level.NONE:
         return None
@@ -144,7 +147,7 @@ def view_of(ownership: Ownership, scope: Scope) -> View | None:
 
 def shown_row(owner: Owner, ownership: Ownership, scope: Scope) -> Owner | None:
     """A row of the customer, as it is or would be, with what the scope shows of it; None if it shows nothing."""
-    rows = _policy_rows(ownership)
+    rows = policy_rows(ownership)
     level = scope.level_for(ownership.customer_id, rows)
     own = [row.branch_id for row in rows if scope.level([row]) >= Level.SECONDARY]
     if level < Level.SECONDARY or (level is Level.SECONDARY and owner.branch_id not in own):
@@ -152,7 +155,8 @@ def shown_row(owner: Owner, ownership: Ownership, scope: Scope) -> Owner | None:
     return _shown(owner, level, own)
 
 
-def _policy_rows(ownership: Ownership) -> list[OwnerRow]:
+def policy_rows(ownership: Ownership) -> list[OwnerRow]:
+    """A customer's rows as the policy of visibility looks at them."""
     private_manager_id = ownership.private_manager_id
     return [
         OwnerRow(

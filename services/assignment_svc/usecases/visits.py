@@ -10,9 +10,7 @@ from chassis import clock
 from chassis.caller import Caller
 from chassis.errors import Kind, Refused, Violation, invalid_fields, not_found
 from chassis.sql.audit import audit, audit_reads
-from policy.visibility import OwnerRow
 from services.assignment_svc.domain.geography import metres_between
-from services.assignment_svc.domain.ownership import Side
 from services.assignment_svc.domain.reasons import REASON_LENGTH_MAX
 from services.assignment_svc.domain.visit_faults import (
     Moment,
@@ -46,10 +44,9 @@ from services.assignment_svc.store import (
     visits,
 )
 from services.assignment_svc.store.business_day import business_day
-from services.assignment_svc.store.ownerships import Ownership
 from services.assignment_svc.store.visit_lists import Wanted
 from services.assignment_svc.store.visits import Taken
-from services.assignment_svc.usecases.read_ownership import Reader, scope_of_caller
+from services.assignment_svc.usecases.read_ownership import Reader, policy_rows, scope_of_caller
 
 
 async def must_look_after(conn: AsyncConnection, caller: Caller, customer_id: str) -> Sides:
@@ -57,7 +54,7 @@ async def must_look_after(conn: AsyncConnection, caller: Caller, customer_id: st
     found = await ownerships.of_customers(conn, [customer_id])
     # Looked up for absent customers too, so that the time of the answer tells nothing.
     scope = await scope_of_caller(conn, caller)
-    rows = _rows(found[0]) if found else []
+    rows = policy_rows(found[0]) if found else []
     sides = sides_of(caller.staff_id, customer_id, rows, scope)
     if sides is None:
         raise not_found()
@@ -190,16 +187,6 @@ async def list_versions(
         raise _not_yours("only its author and the supervisor see what a visit was before")
     await audit_reads(conn, reader.entry, [named[0]])
     return await visits.versions(conn, *named, before, limit)
-
-
-def _rows(ownership: Ownership) -> list[OwnerRow]:
-    private_manager_id = ownership.private_manager_id
-    return [
-        OwnerRow(
-            row.branch_id, row.side.value, row.manager_id, private_manager_id if row.side is Side.PRIMARY else None
-        )
-        for row in ownership.owners
-    ]
 
 
 async def _seen(conn: AsyncConnection, reader: Reader, named: tuple[str, str]) -> tuple[Visit, Insight]:

@@ -22,7 +22,7 @@ from sqlalchemy import text
 
 from chassis import wire
 from chassis.caller import Role
-from services.assignment_svc.store import acting_managers
+from services.assignment_svc.store import acting_managers, org_changes
 
 EMPTY = "TRUNCATE branch, staff, ownership, owner, acting_manager"
 TREE = "INSERT INTO branch (branch_id, display_name, parent_id) VALUES ('top', 'Top', NULL), ('north', 'N', 'top')"
@@ -59,7 +59,7 @@ class Asker:
 
     async def today(self) -> date:
         async with self.database.read() as conn:
-            return await acting_managers.today(conn)
+            return await org_changes.today(conn)
 
     async def arrange(self, first: int = 0, last: int = 5, request_id: str = "", **given):
         today = await self.today()
