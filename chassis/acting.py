@@ -20,8 +20,9 @@ class Acting:
 
 @dataclass(frozen=True)
 class CoveredRole:
-    """A colleague's role at a branch that somebody covers today."""
+    """A colleague's role at a branch that somebody covers today; of a head's, with the branches that he leads."""
 
     staff_id: str
     role: str
     branch_id: str
+    subtree: frozenset[str]

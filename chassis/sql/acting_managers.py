@@ -1,6 +1,6 @@
 """Who covers whom, as services keep it that follow the organisation: assignment_svc decides, all of them look."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy import Column, Date, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,6 +22,7 @@ CREATE TABLE acting_managers (
 )""",
     "CREATE INDEX acting_managers_acting ON acting_managers (acting_id)",
 )
+_HEAD = "BRANCH_HEAD"
 _FORGET = text("DELETE FROM acting_managers WHERE acting_manager_id = ANY (CAST(:ids AS text[]))")
 _DROP = text("DELETE FROM acting_managers WHERE generation < :generation")
 _TODAY = text(
@@ -64,6 +65,17 @@ async def drop_acting(tx: AsyncConnection, generation: int) -> None:
     await tx.execute(_DROP, {"generation": generation})
 
 
-async def covered_today(conn: AsyncConnection, staff_id: str) -> list[CoveredRole]:
-    """What a staff member covers today."""
-    return [CoveredRole(*row) for row in await conn.execute(_TODAY, {"staff_id": staff_id})]
+async def covered_today(
+    conn: AsyncConnection, staff_id: str, subtree: Callable[[AsyncConnection, str], Awaitable[frozenset[str]]]
+) -> list[CoveredRole]:
+    """What a staff member covers today; `subtree` tells a branch with those below it."""
+    rows = (await conn.execute(_TODAY, {"staff_id": staff_id})).all()
+    return [
+        CoveredRole(
+            row.covered_id,
+            row.role,
+            row.branch_id,
+            await subtree(conn, row.branch_id) if row.role == _HEAD else frozenset(),
+        )
+        for row in rows
+    ]

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import grpc
 from banyan.assignment.v1 import (
-    acting_manager_pb2,
     org_service_pb2,
     org_service_pb2_grpc,
     ownership_pb2,
@@ -15,6 +14,7 @@ from banyan.assignment.v1 import (
 
 from chassis import names, wire
 from chassis.acting import Acting
+from chassis.acting_wire import acting_from_wire
 from services.alert_svc.domain.followed import OrgFact, OwnershipFact
 from services.alert_svc.domain.viewing import OwnerRow
 
@@ -61,23 +61,9 @@ def org_fact(change: org_service_pb2.OrgChange) -> OrgFact | Acting:
                 gone=change.gone,
             )
         case "acting_manager":
-            return _acting(change.acting_manager, gone=change.gone)
+            return acting_from_wire(change.acting_manager, staff_pb2.Role.Name, gone=change.gone)
         case _:
             return OrgFact()
-
-
-def _acting(acting: acting_manager_pb2.ActingManager, *, gone: bool) -> Acting:
-    branch_id, acting_manager_id = names.parse("branches/*/actingManagers/*", acting.name)
-    return Acting(
-        acting_manager_id=acting_manager_id,
-        acting_id=names.parse_one("staff", acting.acting, "acting"),
-        covered_id=names.parse_one("staff", acting.covered, "covered"),
-        role=staff_pb2.Role.Name(acting.role).removeprefix("ROLE_"),
-        branch_id=branch_id,
-        from_date=wire.date_from_wire(acting.from_date, "from_date"),
-        until_date=wire.date_from_wire(acting.until_date, "until_date"),
-        gone=gone,
-    )
 
 
 def _owner_row(owner: ownership_pb2.Owner, private_manager_id: str | None) -> OwnerRow:

@@ -109,11 +109,7 @@ async def subtree(tx: AsyncConnection, branch_id: str) -> frozenset[str]:
 
 async def covered(tx: AsyncConnection, staff_id: str) -> list[Covered]:
     """The colleagues' roles that a staff member covers today."""
-    found: list[Covered] = []
-    for each in await covered_today(tx, staff_id):
-        below = await subtree(tx, each.branch_id) if each.role == "BRANCH_HEAD" else frozenset[str]()
-        found.append(Covered(each.staff_id, each.role, each.branch_id, below))
-    return found
+    return [Covered(**vars(role)) for role in await covered_today(tx, staff_id, subtree)]
 
 
 async def owner_rows(tx: AsyncConnection, customer_id: str) -> list[OwnerRow]:

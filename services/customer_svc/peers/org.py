@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 
 import grpc
-from banyan.assignment.v1 import acting_manager_pb2, branch_pb2, org_service_pb2, org_service_pb2_grpc, staff_pb2
+from banyan.assignment.v1 import branch_pb2, org_service_pb2, org_service_pb2_grpc, staff_pb2
 
 from chassis import names, wire
-from chassis.acting import Acting
+from chassis.acting_wire import acting_from_wire
 from services.customer_svc.domain.org import Branch, Gone, OrgItem, RevokedSession, Staff
 
 # What the feed carries: jobs hand it on without looking into it.
@@ -33,23 +33,9 @@ def change_from_wire(change: org_service_pb2.OrgChange) -> OrgItem | None:
             expire_time = wire.time_from_wire(session.expire_time, "expire_time")
             return RevokedSession(names.parse_one("sessions", session.session), expire_time)
         case "acting_manager":
-            return _acting(change.acting_manager, gone=change.gone)
+            return acting_from_wire(change.acting_manager, staff_pb2.Role.Name, gone=change.gone)
         case _:
             return None
-
-
-def _acting(acting: acting_manager_pb2.ActingManager, *, gone: bool) -> OrgItem:
-    branch_id, acting_manager_id = names.parse("branches/*/actingManagers/*", acting.name)
-    return Acting(
-        acting_manager_id=acting_manager_id,
-        acting_id=names.parse_one("staff", acting.acting, "acting"),
-        covered_id=names.parse_one("staff", acting.covered, "covered"),
-        role=staff_pb2.Role.Name(acting.role).removeprefix("ROLE_"),
-        branch_id=branch_id,
-        from_date=wire.date_from_wire(acting.from_date, "from_date"),
-        until_date=wire.date_from_wire(acting.until_date, "until_date"),
-        gone=gone,
-    )
 
 
 def _branch(branch: branch_pb2.Branch, *, gone: bool) -> OrgItem:

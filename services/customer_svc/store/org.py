@@ -50,11 +50,7 @@ async def subtree(conn: AsyncConnection, branch_id: str) -> frozenset[str]:
 
 async def covered(conn: AsyncConnection, staff_id: str) -> list[Covered]:
     """The colleagues' roles that a staff member covers today."""
-    found: list[Covered] = []
-    for each in await covered_today(conn, staff_id):
-        below = await subtree(conn, each.branch_id) if each.role == "BRANCH_HEAD" else frozenset[str]()
-        found.append(Covered(each.staff_id, each.role, each.branch_id, below))
-    return found
+    return [Covered(**vars(role)) for role in await covered_today(conn, staff_id, subtree)]
 
 
 async def read_revoked(conn: AsyncConnection) -> list[RevokedSession]:
