@@ -5,21 +5,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from chassis.written_texts import file_faults, text_fault
 from services.assignment_svc.domain.geography import is_on_globe
-from services.assignment_svc.domain.visits import Attachment, CheckRules, Content, Fix, Sent, VisitKind
+from services.assignment_svc.domain.visits import CheckRules, Content, Fix, Sent, VisitKind
 
 CONTENT_LENGTH_MAX = 4_000
 ATTACHMENTS_MAX = 10
-FILE_NAME_LENGTH_MAX = 255
-SIZE_BYTES_MAX = 1 << 30
 ACCURACY_M_MAX = 100_000.0
 MEDIA_TYPES = frozenset({"application/pdf", "image/jpeg", "image/png", "text/plain"})
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-# Control characters, and those that turn the direction of what follows: a name could look like another one.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_CONTROL_OF_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 Faults = Iterator[tuple[str, str]]
 
@@ -54,15 +49,8 @@ def content_faults(content: Content) -> Faults:
     if len(content.attachments) > ATTACHMENTS_MAX:
         yield "attachments", f"must be at most {ATTACHMENTS_MAX}"
     for index, attachment in enumerate(content.attachments[:ATTACHMENTS_MAX]):
-        for field, fault in _attachment_faults(attachment):
+        for field, fault in file_faults(**vars(attachment), media_types=MEDIA_TYPES):
             yield f"attachments[{index}].{field}", fault
-
-
-def text_fault(text: str, length_max: int) -> str | None:
-    """What is wrong with a text that somebody wrote."""
-    if not text.strip() or len(text) > length_max:
-        return f"must have from 1 to {length_max:,} characters"
-    return "must have no control characters" if _CONTROL_OF_TEXT.search(text) else None
 
 
 def _fix_faults(fix: Fix) -> Faults:
@@ -93,17 +81,3 @@ def _time_faults(sent: Sent, moment: Moment, rules: CheckRules) -> Faults:
         yield "device_time", f"is older than {rules.clock_skew_seconds} s: such a visit is sent as captured_offline"
     elif moment.visit_date < moment.held_since_date:
         yield "device_time", "is before the branch looked after the customer"
-
-
-def _attachment_faults(attachment: Attachment) -> Faults:
-    name = attachment.file_name
-    if not 1 <= len(name) <= FILE_NAME_LENGTH_MAX or name.strip() != name:
-        yield "file_name", f"must have from 1 to {FILE_NAME_LENGTH_MAX} characters, without spaces around them"
-    elif name in {".", ".."} or "/" in name or "\\" in name or _CONTROL.search(name):
-        yield "file_name", "must be a plain name, without / and \\ and control characters"
-    if attachment.media_type not in MEDIA_TYPES:
-        yield "media_type", f"must be one of {', '.join(sorted(MEDIA_TYPES))}"
-    if not 1 <= attachment.size_bytes <= SIZE_BYTES_MAX:
-        yield "size_bytes", f"must be from 1 to {SIZE_BYTES_MAX:,}"
-    if not _SHA256.fullmatch(attachment.sha256):
-        yield "sha256", "must be 64 hexadecimal digits"

@@ -4,24 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from chassis.in_words import day_en, day_zh, money_en, money_zh
 from services.assignment_svc.domain.explanation import Clause, Minor
-
-_MINOR = 100
-_UNITS_ZH = ((100_000_000, "亿"), (10_000, "万"))
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 
 
 @dataclass(frozen=True)
@@ -58,32 +42,6 @@ def _said(clause: Clause, currency: str, language: Language) -> str:
             case _:
                 values[name] = language.sides.get(str(value), str(value)) if name == "side" else str(value)
     return language.phrases[clause.key].format(**values)
-
-
-def _money_zh(minor: int, currency: str) -> str:
-    """50万元, 1,234.50元; another currency by its code."""
-    unit = "元" if currency == "CNY" else currency
-    sign, whole = "-" if minor < 0 else "", abs(minor)
-    for size, name in _UNITS_ZH:
-        # Up to two digits behind the point are easier to read than the whole number.
-        if whole >= size * _MINOR and whole % size == 0:
-            return f"{sign}{whole / (size * _MINOR):,.10g}{name}{unit}"
-    units, rest = divmod(whole, _MINOR)
-    return f"{sign}{units:,}.{rest:02}{unit}" if rest else f"{sign}{units:,}{unit}"
-
-
-def _day_zh(day: date) -> str:
-    return f"{day.year}年{day.month}月{day.day}日"
-
-
-def _money_en(minor: int, currency: str) -> str:
-    units, rest = divmod(abs(minor), _MINOR)
-    cents = f".{rest:02}" if rest else ""
-    return f"{currency} {'-' if minor < 0 else ''}{units:,}{cents}"
-
-
-def _day_en(day: date) -> str:
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 CHINESE = Language(
@@ -138,8 +96,8 @@ CHINESE = Language(
         "state.FROZEN": "客户身故或被依法冻结，归属保持不变",
     },
     sides={"PRIMARY": "主办", "SECONDARY": "协办"},
-    money=_money_zh,
-    day=_day_zh,
+    money=money_zh,
+    day=day_zh,
     joint="{}。",
     before_and_after="现行：{}试行：{}",
     nothing="无归属。",
@@ -197,8 +155,8 @@ ENGLISH = Language(
         "state.FROZEN": "The customer is dead or legally frozen, and the rows stay as they are",
     },
     sides={"PRIMARY": "primary", "SECONDARY": "secondary"},
-    money=_money_en,
-    day=_day_en,
+    money=money_en,
+    day=day_en,
     joint="{}. ",
     before_and_after="Now: {} Then: {}",
     nothing="no row.",

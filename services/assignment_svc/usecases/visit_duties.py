@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.caller import Caller
 from chassis.errors import Violation, invalid_field, invalid_fields, not_found
 from chassis.sql.audit import audit, audit_reads
+from chassis.written_texts import text_fault
 from policy.visibility import Scope
 from services.assignment_svc.domain.reasons import REASON_LENGTH_MAX
 from services.assignment_svc.domain.visit_duties import DueVisit, VisitPolicy, next_month, policy_faults
-from services.assignment_svc.domain.visit_faults import text_fault
 from services.assignment_svc.domain.visit_views import supervised_by
 from services.assignment_svc.store import org, visit_duties, visit_policies, visits
 from services.assignment_svc.store.visit_duties import DueOf, DuePlace, VisitSummary

@@ -10,13 +10,13 @@ from chassis import clock
 from chassis.caller import Caller
 from chassis.errors import Kind, Refused, Violation, invalid_fields, not_found
 from chassis.sql.audit import audit, audit_reads
+from chassis.written_texts import text_fault
 from services.assignment_svc.domain.geography import metres_between
 from services.assignment_svc.domain.reasons import REASON_LENGTH_MAX
 from services.assignment_svc.domain.visit_faults import (
     Moment,
     content_faults,
     sent_faults,
-    text_fault,
 )
 from services.assignment_svc.domain.visit_views import Insight, Sides, insight_at, insight_of, reach_of, shown, sides_of
 from services.assignment_svc.domain.visits import (

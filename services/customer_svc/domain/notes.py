@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
 
+from chassis.written_texts import file_faults, has_controls
 from services.customer_svc.domain.viewing import Viewer
 
 TEXT_LENGTH_MAX = 4_000
 EXCERPT_LENGTH = 200
 DESCRIPTION_LENGTH_MAX = 400
-FILE_NAME_LENGTH_MAX = 255
-SIZE_BYTES_MAX = 1 << 30
 URI_LENGTH_MAX = 1_000
 NOTES_MAX = 1_000
 """Of one customer, deleted ones not counted."""
@@ -33,10 +32,6 @@ MEDIA_TYPES = frozenset(
         f"{_OFFICE}presentationml.presentation",
     }
 )
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-# Control characters, and those that turn the direction of what follows: a name could look like another one.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_CONTROL_OF_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _URI_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/%!$&'()*+,;=@\[\]-]+")
 
 
@@ -97,31 +92,15 @@ def may_delete(kept: Note | Attachment, viewer: Viewer) -> bool:
     return heads or viewer.staff_id == kept.author_id
 
 
-def text_fault(text: str) -> str | None:
-    """What is wrong with a note's text."""
-    if not text.strip() or len(text) > TEXT_LENGTH_MAX:
-        return f"must have from 1 to {TEXT_LENGTH_MAX:,} characters"
-    return "must have no control characters" if _CONTROL_OF_TEXT.search(text) else None
-
-
 def document_faults(document: Document, day: date) -> Iterator[tuple[str, str]]:
     """The fields that are wrong as of a day, and what would be right."""
-    name = document.file_name
-    if not 1 <= len(name) <= FILE_NAME_LENGTH_MAX or name.strip() != name:
-        yield "file_name", f"must have from 1 to {FILE_NAME_LENGTH_MAX} characters, without spaces around them"
-    elif name in {".", ".."} or "/" in name or "\\" in name or _CONTROL.search(name):
-        yield "file_name", "must be a plain name, without / and \\ and control characters"
-    if document.media_type not in MEDIA_TYPES:
-        yield "media_type", f"must be one of {', '.join(sorted(MEDIA_TYPES))}"
-    if not 1 <= document.size_bytes <= SIZE_BYTES_MAX:
-        yield "size_bytes", f"must be from 1 to {SIZE_BYTES_MAX:,}"
-    if not _SHA256.fullmatch(document.sha256):
-        yield "sha256", "must be 64 hexadecimal digits"
+    file = (document.file_name, document.media_type, document.size_bytes, document.sha256)
+    yield from file_faults(*file, media_types=MEDIA_TYPES)
     if not _is_plain_uri(document.uri):
         yield "uri", "must be an https or s3 URI without user, password, query or fragment"
     if document.retained_until_date is not None and document.retained_until_date < day:
         yield "retained_until_date", "must not lie in the past"
-    if len(document.description) > DESCRIPTION_LENGTH_MAX or _CONTROL_OF_TEXT.search(document.description):
+    if len(document.description) > DESCRIPTION_LENGTH_MAX or has_controls(document.description):
         yield "description", f"must have at most {DESCRIPTION_LENGTH_MAX} characters, no control characters"
 
 

@@ -1,42 +1,16 @@
 """The words of queries in English."""
 
-from datetime import date, datetime
+from datetime import datetime
 
+from chassis.in_words import day_en, money_en
 from policy.contact_room import BANK_ZONE
 from services.customer_svc.domain.query import OrderField
 from services.customer_svc.domain.words import Forms, Language
 
-_MINOR = 100
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-
-
-def _money(minor: int, currency: str) -> str:
-    """CNY 500,000, CNY 1,234.50."""
-    units, rest = divmod(abs(minor), _MINOR)
-    cents = f".{rest:02}" if rest else ""
-    return f"{currency} {'-' if minor < 0 else ''}{units:,}{cents}"
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
-
 
 def _instant(instant: datetime) -> str:
     local = instant.astimezone(BANK_ZONE)
-    return f"{_day(local)} at {local:%H:%M}"
+    return f"{day_en(local)} at {local:%H:%M}"
 
 
 def _days(days: int) -> str:
@@ -266,8 +240,8 @@ ENGLISH = Language(
         "group": "groups that only the primary side may know of",
         "contacts": "what contacts were about",
     },
-    money=_money,
-    day=_day,
+    money=money_en,
+    day=day_en,
     instant=_instant,
     days=_days,
     months=_months,

@@ -1,35 +1,16 @@
 """The words of queries in Chinese."""
 
-from datetime import date, datetime
+from datetime import datetime
 
+from chassis.in_words import day_zh, money_zh
 from policy.contact_room import BANK_ZONE
 from services.customer_svc.domain.query import OrderField
 from services.customer_svc.domain.words import Forms, Language
 
-_WAN = 10_000
-_YI = 100_000_000
-_MINOR = 100
-
-
-def _money(minor: int, currency: str) -> str:
-    """50万元, 1.2亿元, 1,234.50元; another currency by its code."""
-    unit = "元" if currency == "CNY" else currency
-    sign, whole = "-" if minor < 0 else "", abs(minor)
-    for size, name in ((_YI, "亿"), (_WAN, "万")):
-        # Up to two digits behind the point are easier to read than the whole number.
-        if whole >= size * _MINOR and whole % size == 0:
-            return f"{sign}{whole / (size * _MINOR):,.10g}{name}{unit}"
-    units, rest = divmod(whole, _MINOR)
-    return f"{sign}{units:,}.{rest:02}{unit}" if rest else f"{sign}{units:,}{unit}"
-
-
-def _day(day: date) -> str:
-    return f"{day.year}年{day.month}月{day.day}日"
-
 
 def _instant(instant: datetime) -> str:
     local = instant.astimezone(BANK_ZONE)
-    return f"{_day(local)}{local:%H:%M}"
+    return f"{day_zh(local)}{local:%H:%M}"
 
 
 _FORMS = Forms(
@@ -251,8 +232,8 @@ CHINESE = Language(
         "group": "须主办方可见的客群",
         "contacts": "联系内容和结果",
     },
-    money=_money,
-    day=_day,
+    money=money_zh,
+    day=day_zh,
     instant=_instant,
     days=lambda days: f"{days}天",
     months=lambda months: f"{months}个月",

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.errors import Kind, Refused, invalid_field, not_found
-from services.customer_svc.domain.notes import NOTES_MAX, Listed, Note, may_delete, text_fault
+from chassis.written_texts import text_fault
+from services.customer_svc.domain.notes import NOTES_MAX, TEXT_LENGTH_MAX, Listed, Note, may_delete
 from services.customer_svc.domain.viewing import Reading
 from services.customer_svc.store import notes
 from services.customer_svc.store.tag_sync import lock_customer
@@ -75,7 +76,7 @@ async def delete_note(
 
 def check_text(text: str) -> None:
     """Refuses a text that no note may have."""
-    if fault := text_fault(text):
+    if fault := text_fault(text, TEXT_LENGTH_MAX):
         raise invalid_field("note.text", fault)
 
 
