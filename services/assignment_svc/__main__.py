@@ -1,6 +1,7 @@
 """Builds assignment_svc by hand and serves it; `migrate` brings its database to its schema instead."""
 
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -191,7 +192,7 @@ class Parts:
                 session_service_pb2_grpc.add_SessionServiceServicer_to_server,
                 SessionServicer(sessions, self.signer, self.keys, change, self.oidc),
             ),
-            *(Served(f"banyan.assignment.v1.{name}", *added[name]) for name in ("StaffAccountService", "LeaveService")),
+            *_named(added, "StaffAccountService", "LeaveService"),
         ]
 
     def changes_served(self, peers: Peers) -> Served:
@@ -205,21 +206,18 @@ class Parts:
     def mass_changes_served(self) -> list[Served]:
         """The services that change many customers at once."""
         added = mass_services(self.database, self.operations, self.paging_secret)
-        known = ("BranchChangeService", "BulkTransferService")
-        return [Served(f"banyan.assignment.v1.{name}", *added[name]) for name in known]
+        return _named(added, "BranchChangeService", "BulkTransferService")
 
     def requests_served(self, peers: Peers) -> list[Served]:
         """The services of requests."""
         asked = peers.find_customer, peers.open_task
         added = request_services(self.database, self.wakeups, self.paging_secret, *asked)
-        known = ("OwnershipRequestService", "DelegationService", "BankHolidayService")
-        return [Served(f"banyan.assignment.v1.{name}", *added[name]) for name in known]
+        return _named(added, "OwnershipRequestService", "DelegationService", "BankHolidayService")
 
     def scores_served(self) -> list[Served]:
         """The services of score cards."""
         added = score_services(self.database, self.operations, self.paging_secret)
-        known = ("ScoreCardService", "CreditService", "TargetService")
-        return [Served(f"banyan.assignment.v1.{name}", *added[name]) for name in known]
+        return _named(added, "ScoreCardService", "CreditService", "TargetService")
 
     def policies_served(self) -> Served:
         """The service of the rules of allocation."""
@@ -231,8 +229,7 @@ class Parts:
 
     def visits_served(self) -> list[Served]:
         """The services of visits and of what is due of them."""
-        added = visit_services(self.database, self.paging_secret)
-        return [Served(f"banyan.assignment.v1.{name}", *added[name]) for name in ("VisitService", "VisitDutyService")]
+        return _named(visit_services(self.database, self.paging_secret), "VisitService", "VisitDutyService")
 
     def jobs(self) -> list[Job]:
         """What runs as long as the process."""
@@ -259,6 +256,11 @@ def oidc_of(settings: Settings, database: Database) -> OidcSignIn | None:
     claims = settings.oidc_login_claim, settings.oidc_roles_claim
     issuer = Issuer(settings.oidc_issuer, settings.oidc_audience, *claims)
     return OidcSignIn(database, issuer, IssuerKeys(settings.oidc_jwks, settings.oidc_ca).claims)
+
+
+def _named(added: Mapping[str, tuple[Callable[..., None], object]], *names: str) -> list[Served]:
+    """Services that are built together, by their names: what is not named is not served."""
+    return [Served(f"banyan.assignment.v1.{name}", *added[name]) for name in names]
 
 
 def app_of(parts: Parts, peers: Peers) -> App:
