@@ -11,12 +11,11 @@ from chassis import clock
 from services.assignment_svc.domain.explanation import Background, Naming
 from services.assignment_svc.domain.ownership import (
     BranchFacts,
-    Hold,
-    HoldKind,
     LiveCard,
     LiveLoan,
     OfficerOverride,
 )
+from services.assignment_svc.store.protections import hold_of
 
 _OF = "WHERE customer_id = ANY (CAST(:customer_ids AS text[]))"
 _FACTS = text(f"SELECT * FROM branch_facts {_OF}")  # noqa: S608 -- our own words
@@ -73,7 +72,7 @@ async def of_customers(conn: AsyncConnection, customer_ids: Sequence[str]) -> di
         found[row.customer_id] = replace(behind, namings={**behind.namings, row.branch_id: naming})
     for row in await conn.execute(_HOLDS, ids):
         behind = found[row.customer_id]
-        found[row.customer_id] = replace(behind, holds=(*behind.holds, _hold(row)))
+        found[row.customer_id] = replace(behind, holds=(*behind.holds, hold_of(row)))
     for row in await conn.execute(_OVERRIDES, ids):
         behind = found[row.customer_id]
         override = OfficerOverride(row.loan_id, row.source_officer_id, row.manager_id)
@@ -97,16 +96,4 @@ def _facts(row: Row[Any]) -> BranchFacts:
         relation_since_date=row.relation_since_date,
         # Empty while anything is live, when nobody asks for it.
         last_live_date=row.last_live_date or row.relation_since_date,
-    )
-
-
-def _hold(row: Row[Any]) -> Hold:
-    return Hold(
-        row.hold_id,
-        HoldKind(row.kind),
-        row.branch_id,
-        row.manager_id,
-        row.from_date,
-        row.until_date,
-        row.last_contact_date,
     )

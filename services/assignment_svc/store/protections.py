@@ -1,8 +1,9 @@
 """What protects a branch's row: holds of the primary branch, and protections of secondary rows."""
 
 from datetime import date, timedelta
+from typing import Any
 
-from sqlalchemy import Date, Integer, bindparam, text
+from sqlalchemy import Date, Integer, Row, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.assignment_svc.domain.ownership import Hold, HoldKind, Side
@@ -47,18 +48,20 @@ _CONTACTED_ROW = _CONTACTED.format(table="row_protection", more="", kind="")
 async def holds_at(conn: AsyncConnection, customer_id: str, branch_id: str) -> list[Hold]:
     """What holds or protects the row of a branch, whether it has begun or ended or not."""
     rows = await conn.execute(_AT, {"customer_id": customer_id, "branch_id": branch_id})
-    return [
-        Hold(
-            row.hold_id,
-            HoldKind(row.kind),
-            row.branch_id,
-            row.manager_id,
-            row.from_date,
-            row.until_date,
-            row.last_contact_date,
-        )
-        for row in rows
-    ]
+    return [hold_of(row) for row in rows]
+
+
+def hold_of(row: Row[Any]) -> Hold:
+    """A row of `ownership_hold`, or one that has its columns."""
+    return Hold(
+        row.hold_id,
+        HoldKind(row.kind),
+        row.branch_id,
+        row.manager_id,
+        row.from_date,
+        row.until_date,
+        row.last_contact_date,
+    )
 
 
 async def protect_row(  # noqa: PLR0913, PLR0917 -- whose row, on which side, for how long, by which change
