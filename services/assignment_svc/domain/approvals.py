@@ -94,11 +94,6 @@ def needed(kind: Kind, from_branch_id: str, to_branch_id: str) -> tuple[Needed, 
     return (taker,) if kind is Kind.PULL else (giver,)
 
 
-def has_upper_desk(kind: Kind) -> bool:
-    """Says whether the level above a desk may answer too."""
-    return kind in {Kind.LOCK, Kind.UNLOCK}
-
-
 def desk_of(way_up: Sequence[Rung], level: int, barred: frozenset[str]) -> str | None:
     """The branch that answers for a side: the nearest from a level on that has somebody, else the nearest below it.
 
